@@ -1,0 +1,111 @@
+"""The backend: one loaded pipeline, copied for each call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sdk import BackendError, Capabilities, Model, Pixels, Request, Watch
+
+from .ability import build, capabilities, tasks
+from .adapters import Adapters
+from .arguments import arguments, check, fitted
+from .card import describe
+from .config import Config
+from .load import load
+from .logs import keep_prompts_out
+from .output import keep_unmasked, pixels
+from .prompts import make_shareable
+from .schedulers import fresh
+from .stepping import private
+from .trouble import explain
+
+
+class DiffusionBackend:
+    """Draws with a diffusers pipeline.
+
+    The loaded pipeline itself never runs: each call gets a copy that shares the weights and has
+    schedulers of its own, so threads may render at once and a cancelled call leaves nothing
+    behind.  Noise comes from CPU generators, one for each picture: the same seed draws the same
+    picture alone or in a batch, up to rounding (one level of 255 was the largest difference).
+
+    Raises:
+        PluginError: a setting is wrong.
+        BackendError: the model cannot be loaded.
+    """
+
+    model: Model
+    capabilities: Capabilities
+
+    def __init__(self, config: Config) -> None:
+        loaded = load(config)
+        self._config = config
+        self._pipe = loaded.pipe
+        make_shareable(self._pipe)
+        self._classes = tasks(self._pipe)
+        self._built: dict[str, Any] = {}
+        self._building = threading.Lock()
+        self._adapters = Adapters(self._pipe, config.lora_folder, alone=not loaded.parallel)
+        self.capabilities = capabilities(self._pipe, self._classes, config, loaded.extras)
+        self.model = describe(loaded.place, config, loaded.sha256)
+        if config.scheduler:
+            fresh(self._pipe, config.scheduler)
+
+    def render(self, requests: Sequence[Request], watch: Watch) -> Sequence[Pixels]:
+        """Draw one (height, width, 3) uint8 RGB picture for each request.
+
+        Raises:
+            RequestError: the model cannot draw what was asked.
+            BackendError: it could not draw now: memory, broken numbers, a fault in a library.
+            Cancelled: `watch` said so; nothing half-drawn is kept.
+        """
+        if not requests:
+            return []
+        first, able = requests[0], self.capabilities
+        _check_alike(requests)
+        check(first, able)
+        pipe = self._pipeline(first.task)
+        given = arguments(pipe, requests, able, self._config)
+        with self._adapters.using(first.loras, watch, first.steps or able.steps):
+            output = self._call(pipe, given, requests, watch)
+        size = (first.width or able.width, first.height or able.height)
+        return [_finished(one, first, size) for one in pixels(output, len(requests), size)]
+
+    def _call(
+        self, pipe: Any, given: dict[str, Any], requests: Sequence[Request], watch: Watch
+    ) -> Any:
+        own = private(pipe, requests[0].scheduler or self._config.scheduler, watch)
+        try:
+            return own(**given)
+        except Exception as exc:
+            texts = [text for request in requests for text in request.texts]
+            raise explain(exc, f"draw with {self.model.name}", texts=texts) from exc
+
+    def _pipeline(self, task: str) -> Any:
+        """The pipeline for a task, made from the parts of the loaded one on first use."""
+        with self._building:
+            if task not in self._built:
+                cls = self._classes[task]
+                keep_prompts_out(cls)
+                self._built[task] = build(cls, self._pipe)
+            return self._built[task]
+
+
+def _check_alike(requests: Sequence[Request]) -> None:
+    """The contract: a batch shares all but seed and prompt."""
+    first = requests[0]
+    for request in requests[1:]:
+        if replace(request, seed=first.seed, prompt=first.prompt) != first:
+            raise BackendError(
+                "asked to draw a batch, found requests that differ in more than seed and prompt; "
+                "draw them in separate calls"
+            )
+
+
+def _finished(drawn: Pixels, request: Request, size: tuple[int, int]) -> Pixels:
+    if request.mask is None or request.init_image is None:
+        return drawn
+    before, mask = fitted(request.init_image.pixels, size), fitted(request.mask.pixels, size)
+    return keep_unmasked(drawn, before, mask)

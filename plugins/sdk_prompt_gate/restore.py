@@ -1,0 +1,122 @@
+"""Undo disguises word by word, as a reader would who knows the language.
+
+`sdk.reading` offers what a text may mean; here a vocabulary decides, one word at a time, so that
+"1girl" stays and "k1ll" becomes "kill", and letters that stood apart become words again.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from itertools import product
+
+from sdk import Reading, readings
+
+MAX_RUN = 400
+"""Letters of one run that are segmented; a longer one is no message."""
+_WORD = re.compile(r"[^\W_]+(?:[@$|€+!][^\W_]+)*|[@$][^\W_]+")
+_SIGN = re.compile(r"[0134578@$|€+!]")
+
+
+class Restorer:
+    """Holds the vocabulary: word → how often it was seen in training."""
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        total = sum(counts.values())
+        self._cost = {word: -math.log(n / total) for word, n in counts.items()}
+        self._unknown = math.log(total) + 2.0
+        self._longest = max(map(len, counts), default=1)
+
+    def restore(self, text: str) -> str:
+        """Return the text without its disguise, in lower case, or as it was where it has none."""
+        views = {reading.kind: reading for reading in reversed(readings(text))}
+        if len(views) == 1:
+            return text
+        plain = self._unsign(views.get("folded", views["raw"]), views, text)
+        apart = [reading for reading in readings(plain) if reading.kind == "joined"]
+        if apart:  # with digits as they are, and read as letters
+            plain = min(map(self._close, apart), key=self._strangeness)
+        return text if plain == text.lower() else plain
+
+    def _unsign(self, folded: Reading, views: Mapping[str, Reading], text: str) -> str:
+        """Read lookalikes, digits and signs as letters where that makes a word."""
+        others = [views[kind] for kind in ("leet", "leet-l") if kind in views]
+        out, at = [], 0
+        for word in _WORD.finditer(folded.text):
+            span = slice(word.start(), word.end())
+            out.append(folded.text[at : word.start()])
+            written = text[slice(*folded.span(word.start(), word.end()))].lower()
+            if word[0] in self._cost or written == word[0]:
+                read = word[0]
+            else:
+                read = _unaccented(written, word[0])
+            if _SIGN.search(read) and read not in self._cost:
+                read = self._best(read, {reading.text[span] for reading in others})
+            out.append(read)
+            at = word.end()
+        return "".join([*out, folded.text[at:]])
+
+    def _best(self, written: str, choices: set[str]) -> str:
+        known = [choice for choice in choices if choice in self._cost]
+        if not known:  # "ki11": each 1 may be an i or an l
+            known = [choice for choice in _mixtures(choices) if choice in self._cost]
+        return min(known, key=self._cost.__getitem__, default=written)
+
+    def _close(self, reading: Reading) -> str:
+        out, at = [], 0
+        for start, end in reading.joined:
+            run = reading.text[start:end]
+            words = self._segment(run) if end - start <= MAX_RUN else run
+            out += [reading.text[at:start], words]
+            at = end
+        return "".join([*out, reading.text[at:]])
+
+    def _strangeness(self, text: str) -> float:
+        """Minus the log probability of all words."""
+        words = [word[0] for word in _WORD.finditer(text)]
+        return sum(self._cost.get(word, self._unknown * len(word)) for word in words)
+
+    def _segment(self, run: str) -> str:
+        """Split letters into the most probable words (Viterbi over single word frequencies)."""
+        best = [0.0] + [math.inf] * len(run)
+        back = [0] * (len(run) + 1)
+        for end in range(1, len(run) + 1):
+            for start in range(max(0, end - self._longest), end):
+                word = run[start:end]
+                cost = self._cost.get(word, self._unknown * len(word))
+                if best[start] + cost < best[end]:
+                    best[end], back[end] = best[start] + cost, start
+        words = []
+        end = len(run)
+        while end:
+            words.append(run[back[end] : end])
+            end = back[end]
+        return " ".join(reversed(words))
+
+
+def sentence_case(text: str) -> str:
+    """Lower case with a capital in front: how the gate reads every text.
+
+    Its training data are written in many ways, and case tells the source: read as written, an
+    unsafe prompt lost 2.5 of 5.8 logits by lower case alone.
+    """
+    lower = text.strip().lower()
+    return lower[:1].upper() + lower[1:]
+
+
+def _unaccented(written: str, folded: str) -> str:
+    """Keep accents and other alphabets where nothing else was changed; else what was folded."""
+    if not any("a" <= char <= "z" for char in written):
+        return unicodedata.normalize("NFKC", written)  # a word in another alphabet, or full width
+    bare = "".join(c for c in unicodedata.normalize("NFD", written) if not unicodedata.combining(c))
+    return written if bare == folded else folded
+
+
+def _mixtures(choices: set[str]) -> list[str]:
+    """Every letter from any of the choices, for up to 64 mixtures."""
+    columns = [sorted(set(column)) for column in zip(*choices, strict=True)]
+    if math.prod(map(len, columns)) > 64:
+        return []
+    return ["".join(letters) for letters in product(*columns)]

@@ -1,0 +1,139 @@
+"""The watermark part: embeds a payload, finds it again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from sdk import Detection, MarkError, Pixels, PluginError, Presence, Transform
+
+from .embedder import EFFORTS, Embedder, survives
+from .keys import DEMO_KEY, TILE, Key, read_key
+from .search import DENSITIES, Hit, Search
+from .spectrum import SYMMETRIES
+
+MIN_SIDE = {4: 128, 8: 256, 16: 768}
+"""Payload bytes → shortest side that carries them."""
+_DETECT_SIDE = 64
+_SUSPICIOUS = -4.0
+"""A pilot rarer than 10**this in unmarked pictures, without a readable frame, is inconclusive."""
+_ORDINARY = 75
+"""JPEG quality that a mark which is not weak survives."""
+_WEAK = 0.55
+"""Below this agreement one more ordinary re-encoding is likely to erase the mark."""
+
+
+class TileWatermark:
+    """Marks pictures with a keyed, repeating pattern of low contrast; no weights, only numpy."""
+
+    algorithm = "io.github.responsible-generation-sdk.tile.1"
+    """Soft-binding name, in the form of the C2PA list; not yet registered there."""
+
+    def __init__(self, key: str = "", retired: Sequence[str] = (), payload_bytes: int = 8) -> None:
+        """Take hex keys or files that hold them; no key means the public demonstration key.
+
+        Raises:
+            PluginError: a key that is none, or a payload size other than 4, 8 or 16 bytes.
+        """
+        if payload_bytes not in MIN_SIDE:
+            raise PluginError(
+                f"asked for payload_bytes {payload_bytes!r}; the tile mark carries 4, 8 or 16"
+            )
+        self._keys = [read_key(key) if key else Key(DEMO_KEY), *(read_key(k) for k in retired)]
+        self.payload_bytes = payload_bytes
+        self.min_side = MIN_SIDE[payload_bytes]
+
+    def embed(self, pixels: Pixels, payload: bytes) -> Pixels:
+        """Return (H, W, 3) uint8 RGB pixels that carry `payload`; same input, same output.
+
+        Raises:
+            MarkError: the picture is too small, or the payload has another size.
+        """
+        height, width = pixels.shape[:2]
+        short = min(height, width)
+        if short < self.min_side:
+            raise MarkError(
+                f"asked to mark {width} x {height} pixels; {8 * self.payload_bytes} bits need a "
+                f"short side of {self.min_side}: draw larger, or set payload_bytes lower"
+            )
+        if len(payload) != self.payload_bytes:
+            raise MarkError(f"payload of {len(payload)} bytes; this mark has {self.payload_bytes}")
+        embedder = Embedder(pixels, density(short), self._keys[0], payload)
+        for effort in EFFORTS:
+            marked = embedder.mark(effort)
+            if embedder.survives(marked):
+                return marked
+        if embedder.readable(marked):
+            return marked
+        raise MarkError(
+            f"asked to mark {width} x {height} pixels; the mark cannot be read back even at the "
+            "strongest setting that stays unseen: draw larger, or set payload_bytes lower"
+        )
+
+    def detect(self, pixels: Pixels) -> Detection:
+        """Say whether (H, W, 3) uint8 RGB pixels carry a mark of one of the keys."""
+        height, width = pixels.shape[:2]
+        short = min(height, width)
+        if short < _DETECT_SIDE:
+            return Detection(
+                presence=Presence.INCONCLUSIVE,
+                note=f"short side {short} px, nothing can be read below {_DETECT_SIDE}",
+            )
+        search = Search(keys=self._keys)
+        hit = search.run(pixels, density(short))
+        log10_p = search.log10_p()
+        if hit is not None:
+            return _present(hit, log10_p, weak=self._is_weak(pixels, hit))
+        if log10_p < _SUSPICIOUS:
+            return Detection(
+                presence=Presence.INCONCLUSIVE,
+                log10_p=log10_p,
+                note="a pilot is there, but its payload cannot be read",
+            )
+        return Detection(presence=Presence.ABSENT, log10_p=log10_p)
+
+    def _is_weak(self, pixels: Pixels, hit: Hit) -> bool:
+        """Say whether one more re-encoding would erase the mark; asked of whole pictures."""
+        tiles = density(min(pixels.shape[:2]))
+        whole = hit.lock.symmetry == 0 and hit.basis[0, 0] == TILE * DENSITIES[0] / tiles
+        if hit.agreement < _WEAK or not whole:
+            return hit.agreement < _WEAK
+        key, payload = self._keys[hit.key], hit.frame.payload
+        return not survives(pixels, tiles, key, payload, _ORDINARY)
+
+
+def density(short: int) -> int:
+    """Return the tiles along a short side of so many pixels."""
+    return next(tiles for tiles in DENSITIES if short >= 96 * tiles or tiles == 1)
+
+
+def _present(hit: Hit, log10_p: float, weak: bool) -> Detection:
+    return Detection(
+        presence=Presence.PRESENT,
+        payload=hit.frame.payload,
+        log10_p=log10_p,
+        margin=max(0.0, min(1.0, hit.agreement)),
+        weak=weak,
+        version=hit.frame.version,
+        transform=_transform(hit),
+    )
+
+
+def _transform(hit: Hit) -> Transform:
+    """Describe the lattice: mirrored left to right first, then turned.
+
+    Scale 1 is what a whole picture of this size would have; a crop has more.
+    """
+    yy, yx, xy, xx = SYMMETRIES[hit.lock.symmetry]
+    to_now = hit.basis @ np.array([[yy, yx], [xy, xx]]) / TILE
+    flipped = bool(np.linalg.det(to_now) < 0)
+    down, right = to_now[:, 0]  # where the marked picture's downward axis points now
+    shift = to_now @ (hit.lock.dy, hit.lock.dx)
+    return Transform(
+        scale=float(math.sqrt(abs(np.linalg.det(to_now)))),
+        angle_deg=math.degrees(math.atan2(right, down)),
+        flipped=flipped,
+        shift=(round(float(shift[1])), round(float(shift[0]))),
+    )

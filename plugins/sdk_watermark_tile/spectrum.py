@@ -1,0 +1,232 @@
+"""Finds the pilot in a folded picture and reads the data carriers under it.
+
+folded = fold(residual(luma))           # (TILE, TILE): all periods on top of each other
+x = whiten(folded)                      # (TILE, TILE) complex64, about unit power
+lock = best_lock(x, key, [0])           # which member, which shift, how sure
+soft = read_soft(x, key, lock)          # one soft value per code bit
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .coding import code_length
+from .image import Plane, activity, smooth, spread
+from .keys import BANK, RING, TILE, Key, carriers
+from .tile import Spectrum
+
+SYMMETRIES: tuple[tuple[int, int, int, int], ...] = (
+    (1, 0, 0, 1),
+    (0, 1, -1, 0),
+    (-1, 0, 0, -1),
+    (0, -1, 1, 0),
+    (1, 0, 0, -1),
+    (0, 1, 1, 0),
+    (-1, 0, 0, 1),
+    (0, -1, -1, 0),
+)
+"""Matrices (yy, yx, xy, xx) that take the marked picture's wave vectors to those of the picture
+at hand: turned by 0, 90, 180, 270 degrees counter-clockwise, then the same after a mirror."""
+
+_LIMIT = 2.5
+"""Residuals are clipped here, in units of the local activity: edges must not outvote textures."""
+_SHORTLIST = 8
+"""Correlations computed at every shift, of all symmetries and members."""
+_FLOOR = 1.0
+"""Activity below one level is rounding noise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """Where the pilot correlates best."""
+
+    z: float
+    """Peak of the correlation in units of its root mean square."""
+    symmetry: int
+    """Index into SYMMETRIES."""
+    member: int
+    """Index into BANK."""
+    dy: float
+    dx: float
+    """Shift of the tile in canonical pixels, 0 <= shift < TILE, with sub-pixel part."""
+
+
+def residual(plane: Plane) -> Plane:
+    """Return the luma without its local mean, divided by its local activity and clipped."""
+    high, rms = activity(plane)
+    high *= spread(sensitivity(rms), plane.shape)
+    np.clip(high, -_LIMIT, _LIMIT, out=high)
+    return high
+
+
+def sensitivity(rms: Plane) -> Plane:
+    """Return what the detector multiplies each block's high-pass by, from the block's activity."""
+    out: Plane = np.reciprocal(smooth(rms) + np.float32(_FLOOR))
+    return out
+
+
+def fold(plane: Plane) -> Plane:
+    """Add all TILE x TILE periods, partial ones too; the origin is the first pixel."""
+    rows, columns = (-(-n // TILE) for n in plane.shape)
+    if plane.shape != (rows * TILE, columns * TILE):
+        padded = np.zeros((rows * TILE, columns * TILE), np.float32)
+        padded[: plane.shape[0], : plane.shape[1]] = plane
+        plane = padded
+    down = np.add.reduce(plane.reshape(rows, TILE, columns * TILE), axis=0)
+    folded: Plane = np.add.reduce(down.reshape(TILE, columns, TILE), axis=1)
+    return folded
+
+
+def whiten(folded: Plane) -> Spectrum:
+    """Return the spectrum divided by its local root mean square, (TILE, TILE) complex64.
+
+    The local power is a 7 x 7 box in the frequency plane; carriers that stand out of it by more
+    than 3 are limited, so that a periodic texture cannot outvote the rest.
+    """
+    x = np.fft.fft2(folded).astype(np.complex64)
+    power = x.real**2 + x.imag**2
+    around = _box7(_box7(power).T).T * np.float32(1 / 49)
+    size = np.sqrt(power / (around + np.float32(1e-12)))
+    scale = np.minimum(1, 3 / np.maximum(size, 1e-6)) / np.sqrt(around + np.float32(1e-12))
+    out: Spectrum = x * scale.astype(np.float32)
+    return out
+
+
+def best_lock(x: Spectrum, key: Key, symmetries: Sequence[int]) -> Lock:
+    """Return the strongest correlation over bank, shifts and the given symmetries.
+
+    With more than one symmetry only the candidates that look best at every second shift are
+    correlated at every shift: 4 times as fast, and a lock of z 8 is lost in fewer than 1 of 100.
+    """
+    seen = x.reshape(-1)[_gather()[list(symmetries)][:, key.pilots]]
+    product = (seen[:, None, :] * np.conj(key.pilot_signs)).reshape(-1, len(key.pilots))
+    waves = carriers()[key.pilots]
+    chosen = np.arange(len(product))
+    if len(chosen) > _SHORTLIST:
+        coarse = _correlate(product, waves, TILE // 2).reshape(len(product), -1).max(1)
+        chosen = np.argsort(-coarse)[:_SHORTLIST]
+    planes = _correlate(product[chosen], waves, TILE)
+    flat = planes.reshape(len(chosen), -1)
+    peaks = flat.argmax(1)
+    rms = math.sqrt(2 * float(np.sum(product[0].real ** 2 + product[0].imag ** 2)))
+    tops = flat[np.arange(len(chosen)), peaks]
+    best = int(tops.argmax())
+    dy, dx = _sub_pixel(planes[best], int(peaks[best]))
+    which, member = divmod(int(chosen[best]), len(BANK))
+    z = float(tops[best]) / max(rms, 1e-9)
+    return Lock(z=z, symmetry=symmetries[which], member=member, dy=dy, dx=dx)
+
+
+def read_soft(x: Spectrum, key: Key, lock: Lock) -> NDArray[np.float32]:
+    """Return soft code bits, (code_length,) float32, positive for 0, mean magnitude 1.
+
+    Each ring of carriers is weighted by what its pilots say: amplitude over noise power.
+    """
+    waves = carriers()
+    turns = (waves[:, 0] * lock.dy + waves[:, 1] * lock.dx) * (2 * math.pi / TILE)
+    seen = x.reshape(-1)[_gather()[lock.symmetry]] * np.exp(1j * turns).astype(np.complex64)
+    pilots = seen[key.pilots] * np.conj(key.pilot_signs[lock.member])
+    weight = _ring_weights(pilots, key.pilots)[key.data]
+    data = seen[key.data] * weight
+    which, signs = key.slots(lock.member)
+    values = np.empty(2 * len(data), np.float32)
+    values[0::2], values[1::2] = data.real, data.imag
+    soft = np.bincount(which, values * signs, minlength=code_length(BANK[lock.member]))
+    scaled: NDArray[np.float32] = np.asarray(soft / (np.abs(soft).mean() + 1e-12), np.float32)
+    return scaled
+
+
+def lock_log10_p(z: float, hypotheses: int) -> float:
+    """Bound log10 P(any of so many correlations of an unmarked picture peaks at z or above).
+
+    One correlation is a random field over the tile, close to Gaussian with unit variance; the
+    expected Euler characteristic of its excursion set above z (Adler & Taylor 2007, section 11.7)
+    bounds the tail, and hypotheses add up (union bound).
+    """
+    if z < 1:
+        return 0.0
+    tail = math.log(_field_constant() * z) - z * z / 2
+    return min(0.0, (tail + math.log(hypotheses)) / math.log(10))
+
+
+@lru_cache(maxsize=1)
+def _field_constant() -> float:
+    """TILE² sqrt(det L) / (2 pi)^1.5, L = second spectral moments of evenly spread pilots."""
+    waves = carriers() * (2 * math.pi / TILE)
+    moments = waves.T @ waves / len(waves)
+    return float(TILE * TILE * math.sqrt(np.linalg.det(moments)) / (2 * math.pi) ** 1.5)
+
+
+def _ring_weights(pilots: Spectrum, index: NDArray[np.intp]) -> NDArray[np.float32]:
+    """(len(carriers()),): amplitude / noise power of each carrier's ring, never negative."""
+    rings = _rings()
+    inside = rings[index]
+    count = np.maximum(np.bincount(inside, minlength=rings.max() + 1), 1)
+    total = np.bincount(inside, pilots.real, minlength=len(count)) / count
+    noise = np.bincount(inside, pilots.imag**2, minlength=len(count)) / count
+    weight = np.maximum(total, 0.02) / (noise + 1e-6)
+    return weight[rings].astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _rings() -> NDArray[np.int64]:
+    radius = np.hypot(*carriers().T)
+    rings: NDArray[np.int64] = ((radius - RING[0]) / 4).astype(np.int64)
+    return np.minimum(rings, (RING[1] - RING[0]) // 4 - 1)
+
+
+@lru_cache(maxsize=1)
+def _gather() -> NDArray[np.intp]:
+    """(len(SYMMETRIES), carriers): flat index into a full spectrum for each symmetry."""
+    ky, kx = carriers().T
+    rows = []
+    for yy, yx, xy, xx in SYMMETRIES:
+        rows.append(((yy * ky + yx * kx) % TILE) * TILE + (xy * ky + xx * kx) % TILE)
+    return np.stack(rows)
+
+
+def _correlate(products: Spectrum, waves: NDArray[np.int64], side: int) -> Plane:
+    """Sum of products times exp(2 pi j k s / TILE) at side x side shifts s, (n, side, side).
+
+    Only the columns that waves reach are transformed.  At side 64 the few waves beyond 31 are
+    left out.
+    """
+    inside = np.abs(waves).max(1) < side // 2
+    ky, kx = waves[inside].T
+    columns = min(RING[1] + 1, side // 2)
+    values = np.where(kx < 0, np.conj(products[:, inside]), products[:, inside])
+    values *= np.where(kx == 0, 2, 1).astype(np.float32)  # the inverse counts column 0 once
+    half = np.zeros((len(products), side, columns), np.complex64)
+    place = np.where(kx < 0, -ky, ky) % side * columns + np.abs(kx)
+    half.reshape(len(products), -1)[:, place] = values
+    turned = np.fft.ifft(half, axis=1, norm="forward")
+    planes: Plane = np.fft.irfft(turned, side, axis=2, norm="forward").astype(np.float32)
+    return planes
+
+
+def _sub_pixel(plane: Plane, peak: int) -> tuple[float, float]:
+    """Refine a peak's place by a parabola through its neighbours along each axis."""
+    y, x = divmod(peak, TILE)
+    centre = float(plane[y, x])
+
+    def vertex(before: float, after: float) -> float:
+        bend = before - 2 * centre + after
+        return 0.5 * (before - after) / bend if bend < 0 else 0.0
+
+    dy = vertex(float(plane[y - 1, x]), float(plane[(y + 1) % TILE, x]))
+    dx = vertex(float(plane[y, x - 1]), float(plane[y, (x + 1) % TILE]))
+    return (y + dy) % TILE, (x + dx) % TILE
+
+
+def _box7(plane: Plane) -> Plane:
+    """Sum over 7 neighbours along axis 0, wrapping around."""
+    wrapped = np.concatenate([plane[-4:], plane, plane[:3]])
+    total = np.cumsum(wrapped, axis=0, dtype=np.float64)
+    out: Plane = (total[7:] - total[:-7]).astype(np.float32)
+    return out

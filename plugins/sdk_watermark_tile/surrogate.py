@@ -1,0 +1,103 @@
+"""Treats a luma as re-encoding would, so that the embedder can see whether its mark is too weak.
+
+Deliberately not a codec: only the loss counts, that is the rounding of 8 x 8 cosine coefficients.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .image import Plane
+
+_STEPS = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ],
+    np.float32,
+)
+"""Luminance table of ITU-T T.81, annex K.1: what encoders scale by quality; as is at 50."""
+_OVER = np.float32(0.5)
+"""How far beyond the rounding boundary a pushed coefficient goes: pixels are rounded as well."""
+
+
+_QUIET = 0.3
+"""Coefficients of the picture itself above this share of a step are left to themselves."""
+_REACHED = np.add.outer(np.arange(8), np.arange(8)) <= 5
+_REACHED[0, 0] = False
+"""Coefficients, by (vertical, horizontal) frequency, where the mark has energy."""
+_EMPTY = 3
+"""Blocks of which rounding keeps more coefficients than this hide and carry the mark anyway."""
+
+
+def reencoded(luma: Plane, quality: int) -> Plane:
+    """Return what JPEG at `quality` (1..99) leaves of a luma; rows beyond whole blocks are cut."""
+    steps = _steps(quality)
+    levels = np.rint(_cosines(np.rint(luma)) / steps) * steps
+    return np.clip(_pixels(levels), 0, 255).astype(np.float32)
+
+
+def pushed(luma: Plane, mark: Plane, quality: int, reach: float) -> Plane:
+    """Return the mark with coefficients raised that JPEG at `quality` would otherwise round away.
+
+    A coefficient that is at most `reach` rounding steps short of the next step, in the mark's
+    direction, is pushed just over: smooth areas then keep a few whole waves instead of nothing.
+    Dirty-paper coding against the rounding (Costa 1983), at 8 x 8 blocks counted from the corner.
+    """
+    steps = _steps(quality)
+    rows, columns = luma.shape[0] // 8 * 8, luma.shape[1] // 8 * 8
+    host = _cosines(luma) / steps
+    change = _cosines(mark, 0) / steps
+    sum_ = host + change
+    way: Plane = np.sign(change).astype(np.float32)
+    short = np.rint(host) + way * np.float32(0.5) - sum_
+    missing = way * short
+    near = (missing > 0) & (missing <= reach)
+    near &= (np.abs(host) < _QUIET) & _REACHED
+    kept = np.count_nonzero(np.rint(host), axis=(2, 3))
+    near &= (kept <= _EMPTY)[:, :, None, None]
+    extra = np.where(near, way * (missing + _OVER / steps), 0) * steps
+    out: Plane = mark.copy()
+    out[:rows, :columns] += _pixels(extra.astype(np.float32), 0)
+    return out
+
+
+def _steps(quality: int) -> Plane:
+    scale = 50 / quality if quality < 50 else 2 - quality / 50
+    steps: Plane = np.maximum(1, np.floor(_STEPS * np.float32(scale) + np.float32(0.5)))
+    return steps
+
+
+def _cosines(plane: Plane, middle: float = 128) -> Plane:
+    """(rows, columns, 8, 8): the cosine coefficients of every whole block."""
+    rows, columns = plane.shape[0] // 8, plane.shape[1] // 8
+    whole = plane[: rows * 8, : columns * 8] - np.float32(middle)
+    blocks = whole.reshape(rows, 8, columns, 8).transpose(0, 2, 1, 3)
+    out: Plane = _COSINE @ blocks @ _COSINE.T
+    return out
+
+
+def _pixels(coefficients: Plane, middle: float = 128) -> Plane:
+    rows, columns = coefficients.shape[:2]
+    back = (_COSINE.T @ coefficients @ _COSINE).transpose(0, 2, 1, 3)
+    return (back.reshape(rows * 8, columns * 8) + np.float32(middle)).astype(np.float32)
+
+
+def _cosine() -> Plane:
+    """(8, 8): the orthonormal DCT-II, one basis vector per row."""
+    k, x = np.mgrid[0:8, 0:8]
+    basis = np.sqrt(2 / 8) * np.cos(math.pi * (2 * x + 1) * k / 16)
+    basis[0] /= math.sqrt(2)
+    out: Plane = basis.astype(np.float32)
+    return out
+
+
+_COSINE = _cosine()

@@ -1,0 +1,195 @@
+"""Images with their papers in order.
+
+    from sdk import Request, Studio
+
+    result = Studio.open("default").generate(Request(prompt="a red apple"))
+    result.image.data                       # the signed file
+
+Names load their room on first use, so `import sdk` costs nothing and never imports torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sdk.errors import (
+        BackendError,
+        Cancelled,
+        DataError,
+        LedgerError,
+        MarkError,
+        OutputError,
+        PluginError,
+        PolicyError,
+        Refused,
+        RequestError,
+        SDKError,
+        SealError,
+        TrainError,
+        VerifyError,
+    )
+    from sdk.formats import media_type_of
+    from sdk.hookspecs import (
+        Auditor,
+        Backend,
+        Dataset,
+        ImageFilter,
+        Observer,
+        PromptFilter,
+        Refiner,
+        Signer,
+        Trainer,
+        Watermark,
+        hookimpl,
+    )
+    from sdk.inputs import InputImage
+    from sdk.keys import SigningCredential
+    from sdk.manifests import ManifestStore, read_manifests
+    from sdk.phases import Released, Result
+    from sdk.pipeline import Studio
+    from sdk.pixels import Picture, Pixels
+    from sdk.reading import Reading, readings
+    from sdk.registry import Registry
+    from sdk.request import Request
+    from sdk.training import Item
+    from sdk.types import (
+        JSON,
+        Box,
+        Capabilities,
+        Claim,
+        Decision,
+        Detection,
+        Event,
+        Finding,
+        Model,
+        Presence,
+        Seal,
+        Settings,
+        Transform,
+        Verdict,
+        Watch,
+    )
+
+__all__ = [
+    "JSON",
+    "Auditor",
+    "Backend",
+    "BackendError",
+    "Box",
+    "Cancelled",
+    "Capabilities",
+    "Claim",
+    "DataError",
+    "Dataset",
+    "Decision",
+    "Detection",
+    "Event",
+    "Finding",
+    "ImageFilter",
+    "InputImage",
+    "Item",
+    "LedgerError",
+    "ManifestStore",
+    "MarkError",
+    "Model",
+    "Observer",
+    "OutputError",
+    "Picture",
+    "Pixels",
+    "PluginError",
+    "PolicyError",
+    "Presence",
+    "PromptFilter",
+    "Reading",
+    "Refiner",
+    "Refused",
+    "Registry",
+    "Released",
+    "Request",
+    "RequestError",
+    "Result",
+    "SDKError",
+    "Seal",
+    "SealError",
+    "Settings",
+    "Signer",
+    "SigningCredential",
+    "Studio",
+    "TrainError",
+    "Trainer",
+    "Transform",
+    "Verdict",
+    "VerifyError",
+    "Watch",
+    "Watermark",
+    "hookimpl",
+    "media_type_of",
+    "read_manifests",
+    "readings",
+]
+
+_ROOMS = {
+    "errors": """
+        BackendError Cancelled DataError LedgerError MarkError OutputError PluginError
+        PolicyError Refused RequestError SDKError SealError TrainError VerifyError
+    """,
+    "formats": """
+        media_type_of
+    """,
+    "hookspecs": """
+        Auditor Backend Dataset ImageFilter Observer PromptFilter Refiner Signer Trainer
+        Watermark hookimpl
+    """,
+    "inputs": """
+        InputImage
+    """,
+    "keys": """
+        SigningCredential
+    """,
+    "manifests": """
+        ManifestStore read_manifests
+    """,
+    "phases": """
+        Released Result
+    """,
+    "pipeline": """
+        Studio
+    """,
+    "pixels": """
+        Picture Pixels
+    """,
+    "reading": """
+        Reading readings
+    """,
+    "registry": """
+        Registry
+    """,
+    "request": """
+        Request
+    """,
+    "training": """
+        Item
+    """,
+    "types": """
+        Box Capabilities Claim Decision Detection Event Finding Model Presence Seal Settings
+        JSON Transform Verdict Watch
+    """,
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name's room on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'sdk' has no attribute {name!r}")
+    value: object = getattr(import_module(f"sdk.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,51 @@
+"""The `sdk` command.  With its `cli_*` rooms the only code that prints or exits.
+
+Every command imports what it needs when it runs: `sdk --help` and `sdk verify` never load torch.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sdk.cli_certs import certs, trust
+from sdk.cli_generate import generate
+from sdk.cli_ledger import ledger
+from sdk.cli_policy import policy
+from sdk.cli_screen import screen
+from sdk.cli_timestamp import timestamp
+from sdk.cli_tools import doctor, keys, models, plugin, plugins
+from sdk.cli_verify import verify
+from sdk.terminal import app
+from sdk.version import VERSION
+
+main = app("Images with their papers in order: draw under a policy, and verify years later.")
+main.command()(generate)
+main.command()(verify)
+main.command()(screen)
+main.add_typer(ledger, name="ledger")
+main.add_typer(policy, name="policy")
+main.command()(plugins)
+main.add_typer(plugin, name="plugin")
+main.command()(models)
+main.add_typer(keys, name="keys")
+main.add_typer(certs, name="certs")
+main.add_typer(trust, name="trust")
+main.add_typer(timestamp, name="timestamp")
+main.command()(doctor)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"sdk {VERSION}")
+        raise typer.Exit
+
+
+@main.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Images with their papers in order: draw under a policy, and verify years later."""

@@ -1,0 +1,160 @@
+"""`sdk certs` and `sdk trust`: who signs, and whom you trust."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sdk.errors import SealError
+from sdk.terminal import REFUSED, AsJson, answer, app, errors, leave, say
+
+if TYPE_CHECKING:
+    from sdk.trust import TrustList
+    from sdk.types import JSON
+
+certs = app("Certificates that sign manifests.")
+trust = app("Lists of certificates that you trust.")
+
+Chain = Annotated[Path, typer.Argument(metavar="CHAIN", help="PEM, leaf first.")]
+Organization = Annotated[str, typer.Option(help="Organization in the subject.")]
+Name = Annotated[str, typer.Option(help="Common name in the subject.")]
+Algorithm = Annotated[str, typer.Option(help="es256, es384, es512, ps256 or ed25519.")]
+
+
+@certs.command("init")
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new folder for root.pem, chain.pem, key.pem.")],
+    organization: Organization,
+    name: Name,
+    days: Annotated[int, typer.Option(min=1, help="How long all three certificates live.")] = 365,
+    alg: Algorithm = "es256",
+    as_json: AsJson = False,
+) -> None:
+    """Make a root, an intermediate and a leaf of your own, and the leaf's key.
+
+    The keys of root and intermediate are not kept: the next chain is a new one.  Verifiers trust
+    it where root.pem is on their list.
+    """
+    from sdk.certs import new_chain
+    from sdk.keys import files_of, write_folder
+
+    with errors(as_json):
+        chain = new_chain(organization=organization, common_name=name, days=days, alg=alg)
+        write_folder(folder, files_of(chain))
+        if as_json:
+            answer({"folder": str(folder), "files": ["root.pem", "chain.pem", "key.pem"]})
+        else:
+            say(f"wrote    {folder}/root.pem   give it to whoever shall trust you")
+            say(f"wrote    {folder}/chain.pem  signer setting `certificate`")
+            say(f"wrote    {folder}/key.pem    signer setting `key`; keep it secret")
+
+
+@certs.command("doctor")
+def doctor(chain: Chain, as_json: AsJson = False) -> None:
+    """Say what is wrong with a signing certificate; exit 6 if C2PA would refuse it."""
+    from sdk.certprofile import examine
+
+    with errors(as_json):
+        found = examine(_read(chain))
+        fatal = any(complaint.fatal for complaint in found)
+        listed: list[JSON] = [
+            {"part": c.part, "found": c.found, "do": c.do, "fatal": c.fatal} for c in found
+        ]
+        if as_json:
+            answer({"chain": str(chain), "usable": not fatal, "complaints": listed})
+        else:
+            for complaint in found:
+                say(f"{'wrong  ' if complaint.fatal else 'warning'}  {complaint}")
+            say("C2PA refuses this certificate" if fatal else "C2PA accepts this certificate")
+    leave(REFUSED if fatal else 0)
+
+
+@certs.command("csr")
+def csr(
+    folder: Annotated[Path, typer.Argument(help="A new folder for request.pem and key.pem.")],
+    organization: Organization,
+    name: Name,
+    country: Annotated[str, typer.Option(help="Two letters.")],
+    alg: Algorithm = "es256",
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and a request for a certificate of the C2PA conformance programme.
+
+    Organization and name must be those of the product's entry in the programme's list.
+    """
+    from sdk.certs import new_request
+    from sdk.keys import write_folder
+
+    with errors(as_json):
+        request, key = new_request(
+            organization=organization, common_name=name, country=country, alg=alg
+        )
+        write_folder(folder, {"request.pem": request, "key.pem": key})
+        if as_json:
+            answer({"folder": str(folder), "files": ["request.pem", "key.pem"]})
+        else:
+            say(f"wrote    {folder}/request.pem  send it to the certificate authority")
+            say(f"wrote    {folder}/key.pem      keep it secret")
+
+
+@trust.command("show")
+def show(
+    lists: Annotated[list[Path], typer.Argument(metavar="LIST...", help="PEM or C2PA JSON.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what a trust list holds, its date, and until when it counts."""
+    from datetime import UTC, datetime
+
+    from sdk.trust import TrustList
+
+    with errors(as_json):
+        opened = [TrustList.open(path) for path in lists]
+        if as_json:
+            answer([_described(found) for found in opened])
+            return
+        for found in opened:
+            late = "  OVERDUE" if found.overdue(datetime.now(UTC)) else ""
+            until = f", next update {found.next_update:%F}" if found.next_update else ", no date"
+            say(f"{found.described()}{until}{late}")
+            for subject in found.subjects():
+                say(f"  {subject}")
+
+
+@trust.command("diff")
+def diff(
+    old: Annotated[Path, typer.Argument(help="A list.")],
+    new: Annotated[Path, typer.Argument(help="Another.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say which certificates one list has and the other has not."""
+    from sdk.trust import TrustList
+
+    with errors(as_json):
+        before, after = set(TrustList.open(old).subjects()), set(TrustList.open(new).subjects())
+        gone, come = sorted(before - after), sorted(after - before)
+        if as_json:
+            answer({"removed": [*gone], "added": [*come]})
+            return
+        for subject in gone:
+            say(f"- {subject}")
+        for subject in come:
+            say(f"+ {subject}")
+        say(f"{len(gone)} removed, {len(come)} added, {len(before & after)} stay")
+
+
+def _described(found: TrustList) -> JSON:
+    return {
+        "name": found.name,
+        "issued": found.issued.isoformat() if found.issued else None,
+        "next_update": found.next_update.isoformat() if found.next_update else None,
+        "certificates": [*found.subjects()],
+    }
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise SealError(f"asked to read {path}, found {exc.strerror}; check the path") from exc

@@ -1,0 +1,96 @@
+"""`sdk policy`: what must be true of every picture, for people who answer for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sdk.terminal import AsJson, answer, app, errors, say
+
+if TYPE_CHECKING:
+    from sdk.policy import Policy, Rule
+
+policy = app("Policies: which controls must run, and what their findings mean.")
+
+_Name = Annotated[str, typer.Argument(help="Bundled policy, or a .toml file.")]
+
+
+@policy.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the bundled policies."""
+    from sdk.policy import bundled, load
+
+    with errors(as_json):
+        found = [load(name) for name in bundled()]
+        if as_json:
+            answer(
+                [{"name": p.name, "digest": p.digest, "description": p.description} for p in found]
+            )
+            return
+        for one in found:
+            say(f"{one.name:<14} {one.digest[:12]}  {one.description}")
+
+
+@policy.command()
+def show(name: _Name = "default", as_json: AsJson = False) -> None:
+    """Print a policy in plain words, with every rule and bound."""
+    from sdk.policy import load
+
+    with errors(as_json):
+        one = load(name)
+        if as_json:
+            answer({**one.model_dump(mode="json"), "digest": one.digest})
+        else:
+            say("\n".join(_words(one)))
+
+
+@policy.command()
+def check(name: _Name, as_json: AsJson = False) -> None:
+    """Build every part a policy names, as the first request would, without drawing."""
+    from sdk.parts import build
+    from sdk.policy import load
+    from sdk.registry import Registry
+
+    with errors(as_json):
+        one = load(name)
+        parts = build(one, Registry())
+        rows = [{"kind": p.kind, "name": p.name, "version": p.version} for p in parts.ids]
+        if as_json:
+            answer({"policy": one.name, "digest": one.digest, "parts": rows})  # type: ignore[dict-item]
+            return
+        say(f"policy {one.name} ({one.digest[:12]}) can be kept: {len(rows)} parts are ready")
+        for row in rows:
+            say(f"  {row['kind']:<14} {row['name']}")
+
+
+def _words(one: Policy) -> list[str]:
+    lines = [f"policy {one.name}", f"digest {one.digest}", "", one.description, ""]
+    lines += [f"WARNING: this policy goes without {control}" for control in one.unsafe_without]
+    lines.append(f"draws with {one.backend.plugin} {dict(one.backend.settings) or ''}".rstrip())
+    for title, parts in (
+        ("then refines by", one.refiners),
+        ("prompts screened by", one.prompt_filters),
+        ("pictures screened by", one.image_filters),
+        ("observed by", one.auditors),
+    ):
+        if parts:
+            lines.append(f"{title} {', '.join(part.plugin for part in parts)}")
+    lines.append(f"marked by {one.watermark.plugin if one.watermark else 'nobody'}")
+    lines.append(f"signed by {one.signer.plugin if one.signer else 'nobody'}")
+    lines.append(f"leaves as {one.output.media_type}, for {one.output.provider}")
+    lines.append(f"keeps of the person: {one.record.personal}")
+    lines += ["", "rules:"]
+    lines += [f"  {rule.id:<28} {_rule(rule)}" for rule in one.rules]
+    return lines
+
+
+def _rule(rule: Rule) -> str:
+    if rule.record_only:
+        return f"{rule.stage}: {rule.category} is written down and never refuses"
+    bounds = [
+        f"{word} from {bound:g}"
+        for word in ("warn", "transform", "review", "block")
+        if (bound := getattr(rule, word)) is not None
+    ]
+    return f"{rule.stage}: {rule.category}: {', '.join(bounds)}"

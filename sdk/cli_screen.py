@@ -1,0 +1,77 @@
+"""`sdk screen`: what a policy says about prompts, without drawing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sdk.errors import RequestError
+from sdk.terminal import DONE, REFUSED, AsJson, answer, errors, leave, say
+
+if TYPE_CHECKING:
+    from sdk.screen import Screened
+
+
+def screen(
+    prompt: Annotated[str, typer.Argument(help="The prompt.", show_default=False)] = "",
+    file: Annotated[
+        Path | None,
+        typer.Option(help='JSON lines, each {"prompt": "…"}; - reads stdin; answers in lines too.'),
+    ] = None,
+    negative: Annotated[str, typer.Option(help="Negative prompt.")] = "",
+    policy: Annotated[str, typer.Option(help="Bundled policy, or a .toml file.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Ask a policy's prompt filters, without drawing; exit code 6 when one would refuse."""
+    from sdk.config import load_config
+    from sdk.policy import load
+    from sdk.screen import Screen
+
+    with errors(as_json):
+        if bool(prompt) == bool(file):
+            raise RequestError("asked to screen; give either a prompt or --file")
+        asked = Screen(load(policy or load_config().policy))
+        if file is None:
+            found = asked.judge(prompt, negative)
+            answer(found.as_json()) if as_json else say(_words(found))
+            leave(DONE if found.decision in ("allow", "warn") else REFUSED)
+        refused = 0
+        for number, one in enumerate(asked.judge_lines(_lines(file)), 1):
+            refused += one.decision not in ("allow", "warn")
+            say(json.dumps({"line": number, **one.as_json()}, ensure_ascii=False))
+        leave(REFUSED if refused else DONE)
+
+
+def _lines(file: Path) -> Iterator[object]:
+    try:
+        with sys.stdin if str(file) == "-" else file.open(encoding="utf-8") as stream:
+            for line in stream:
+                if line.strip():
+                    yield _parsed(line)
+    except (OSError, UnicodeDecodeError) as exc:
+        raise RequestError(f"asked to read {file}, found {exc}; give a JSON lines file") from exc
+
+
+def _parsed(line: str) -> object:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None  # judged as an ERROR of this line, the others go on
+
+
+def _words(found: Screened) -> str:
+    if found.judgement is None:
+        return f"error    {found.error}"
+    rows = [f"{found.decision}"]
+    for verdict in found.judgement.verdicts:
+        score = "" if verdict.score is None else f"{verdict.score:.3f}"
+        rows.append(
+            f"  {verdict.decision:<9} {verdict.by:<10} {verdict.category:<16} {score:<6} "
+            f"{verdict.reason}"
+        )
+    return "\n".join(rows)

@@ -1,0 +1,59 @@
+"""The models that ship with the SDK, found in a wheel and in an editable install alike."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from sdk.errors import BackendError
+
+
+def models_folder() -> Path:
+    """Wheels carry models in sdk/models; an editable install reads ../models."""
+    package = Path(str(files("sdk")))
+    packed = package / "models"
+    return packed if packed.is_dir() else package.parent / "models"
+
+
+def bundled_models() -> list[dict[str, str]]:
+    """Name, size, licence and one line about each bundled model, from its card.
+
+    Raises:
+        BackendError: a model folder has no readable `model_index.json`.
+    """
+    found = []
+    for folder in sorted(p for p in models_folder().iterdir() if p.is_dir()):
+        size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+        card = _card(folder / "MODEL_CARD.md")
+        found.append(
+            {
+                "name": folder.name,
+                "pipeline": _pipeline(folder),
+                "size_mb": f"{size / 1e6:.0f}",
+                "licence": card.get("license", ""),
+                "about": card.get("summary", ""),
+            }
+        )
+    return found
+
+
+def _pipeline(folder: Path) -> str:
+    try:
+        index = json.loads((folder / "model_index.json").read_text("utf-8"))
+        return str(index["_class_name"])
+    except (OSError, ValueError, KeyError) as exc:
+        raise BackendError(
+            f"asked for the bundled model {folder.name}, found no readable model_index.json; "
+            "install the package again"
+        ) from exc
+
+
+def _card(path: Path) -> dict[str, str]:
+    """Front matter of a model card: `key: value` lines between `---` lines."""
+    if not path.is_file():
+        return {}
+    head, _, rest = path.read_text("utf-8").partition("---\n")
+    front = rest.partition("---\n")[0] if not head.strip() else ""
+    pairs = (line.partition(":") for line in front.splitlines() if not line.startswith((" ", "-")))
+    return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs if value.strip()}

@@ -1,0 +1,297 @@
+"""One generation call, from request to released picture.  Read it top to bottom.
+
+    studio = Studio.open("default")
+    result = studio.generate(Request(prompt="a red apple"), to=Path("apple.png"))
+
+    admit → render → clear → audit → mark → seal → record
+
+Nothing leaves unless every control of the policy ran, the mark and the signature were read back
+from the final bytes, and the receipt is durable.  What is refused leaves a receipt too.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from sdk import leaf
+from sdk.asking import question
+from sdk.complete import complete
+from sdk.config import Config, open_credentials, open_ledger, open_vault
+from sdk.credentials import Repository
+from sdk.decide import Judgement, asked, judge
+from sdk.errors import LedgerError, PolicyError, Refused, SDKError, VaultError
+from sdk.finishing import draw, mark_pixels, remember, seal_bytes
+from sdk.lanes import Job, Lanes, Outcome
+from sdk.ledger import Ledger
+from sdk.ledger_writer import Receipt
+from sdk.observe import Narrator
+from sdk.output import Placement
+from sdk.parts import Named, build
+from sdk.phases import (
+    Admitted,
+    Audited,
+    Cleared,
+    Draft,
+    Marked,
+    Released,
+    Result,
+    Sealed,
+    all_verdicts,
+)
+from sdk.pixels import Picture
+from sdk.policy import Policy, Stage, load
+from sdk.registry import Registry
+from sdk.request import Request
+from sdk.types import JSON, Watch
+from sdk.vault import Vault
+
+
+class Studio:
+    """A policy made flesh: every part it names, built before the first request.
+
+    Safe to share between threads.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        ledger: Ledger,
+        *,
+        vault: Vault | None = None,
+        credentials: Repository | None = None,
+        registry: Registry | None = None,
+    ) -> None:
+        """Build every part.
+
+        Raises:
+            PolicyError: the policy asks for what is not installed, or for a vault not given.
+            PluginError: a plugin breaks its contract.
+        """
+        wanted, found = policy.record.personal, "none" if vault is None else str(vault.keep)
+        if wanted not in ("none", found):
+            raise PolicyError(
+                f"policy {policy.name!r} asks for record.personal = {wanted!r}, found "
+                f"{'no vault' if vault is None else f'a vault opened with keep = {found!r}'}; "
+                f'give Vault.open(place, keep={wanted!r}), or say personal = "none"'
+            )
+        self.policy = type(policy).model_validate(policy.model_dump())  # nobody else holds this one
+        self._ledger = ledger
+        self._vault = vault
+        self._credentials = credentials
+        self._parts = build(self.policy, registry or Registry())
+        self._tell = Narrator(self._parts.observers)
+        self._opened = ExitStack()
+        self.max_batch = self._parts.able.max_batch
+
+    @classmethod
+    def open(
+        cls, policy: str | Path | Policy = "default", *, config: Config | None = None
+    ) -> Studio:
+        """Build a studio on the configured ledger, vault and repository; close it."""
+        chosen = policy if isinstance(policy, Policy) else load(policy)
+        with ExitStack() as opened:
+            ledger = opened.enter_context(open_ledger(config))
+            vault = open_vault(chosen.record.personal, config)
+            if vault is not None:
+                opened.enter_context(vault)
+            credentials = opened.enter_context(open_credentials(config))
+            studio = cls(chosen, ledger, vault=vault, credentials=credentials)
+            studio._opened = opened.pop_all()
+        return studio
+
+    @property
+    def observer_failures(self) -> dict[str, int]:
+        """Observer → how often it raised or hung."""
+        return dict(self._tell.failures)
+
+    def close(self) -> None:
+        """Let go of what `open` opened."""
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def generate(
+        self, request: Request, *, to: Path | None = None, watch: Watch | None = None
+    ) -> Result:
+        """Draw the pictures of one request, or raise and release nothing.
+
+        `to` names the file to write (`apple.png`, or `apple-1.png` … for several); `watch` hears
+        every step and may raise `Cancelled`.  Of several pictures some may be refused: see
+        `Result.refusals`.  When none is released the first refusal is raised.
+        """
+        (outcome,) = self.generate_many([request], to=() if to is None else [to], watch=watch)
+        if isinstance(outcome, SDKError):
+            raise outcome
+        return outcome
+
+    def generate_many(
+        self, requests: Iterable[Request], *, to: Sequence[Path] = (), watch: Watch | None = None
+    ) -> Iterator[Outcome]:
+        """Yield a Result or an SDKError for each request, in order; `to` names their files.
+
+        Requests that share size, steps and the like are drawn in batches and finished beside the
+        next render; a few batches are read ahead.
+        """
+        return Lanes(self, watch).run(requests, to)
+
+    def admit(self, request: Request) -> Admitted:
+        """Complete the request and ask every prompt filter about it."""
+        call = secrets.token_hex(16)
+        commitment, whole = None, request
+        try:
+            commitment = self._commit(call, request)
+            whole = complete(request, self._parts.able)
+            filters = self._parts.prompt_filters
+            judged = self._judge("prompt", [(f, question(f.part.inspect, whole)) for f in filters])
+        except BaseException as error:
+            self._write_end(Admitted(call, whole, (), (), commitment), whole, error, "prompt")
+            raise
+        self._tell("admitted", call)
+        return Admitted(call, whole, judged.findings, judged.verdicts, commitment)
+
+    def render(self, jobs: Sequence[Job], watch: Watch | None) -> Sequence[Draft]:
+        """Draw and refine one batch; a cancelled picture never gets further than here."""
+        calls = [job.admitted.call for job in jobs]
+        drawn = draw(self._parts, [j.request for j in jobs], self._tell.watch(calls, watch))
+        for call in calls:
+            self._tell("drawn", call)
+        return [Draft(j.admitted, j.index, j.request, *d) for j, d in zip(jobs, drawn, strict=True)]
+
+    def finish(self, draft: Draft, to: Path | None) -> Released:
+        """Take one drawn picture through every remaining phase."""
+        stage = "image"
+        try:
+            cleared = self.clear(draft)
+            stage = "audit"
+            audited = self.audit(cleared)
+            stage = "mark"
+            marked = self.mark(audited)
+            stage = "seal"
+            sealed = self.seal(marked)
+            stage = "record"
+            return self.record(sealed, to)
+        except BaseException as error:
+            self._write_end(draft.admitted, draft.request, error, stage, draft.index)
+            raise
+
+    def clear(self, draft: Draft) -> Cleared:
+        """Ask every image filter."""
+        seen = Picture(draft.picture.pixels)  # filters share this one; the draft keeps its own
+        filters = self._parts.image_filters
+        asks = [(f, question(f.part.inspect, draft.request, seen)) for f in filters]
+        judged = self._judge("image", asks)
+        self._tell("cleared", draft.admitted.call)
+        return Cleared(draft, judged.findings, judged.verdicts)
+
+    def audit(self, cleared: Cleared) -> Audited:
+        """Have every auditor observe; only a rule turns an observation into a refusal."""
+        draft = cleared.draft
+        seen = Picture(draft.picture.pixels)
+        auditors = self._parts.auditors
+        asks = [(a, question(a.part.audit, draft.request, seen)) for a in auditors]
+        judged = self._judge("audit", asks)
+        self._tell("audited", draft.admitted.call)
+        return Audited(cleared, judged.findings, judged.verdicts)
+
+    def mark(self, audited: Audited) -> Marked:
+        """Put a random id into the pixels."""
+        pixels, payload = mark_pixels(self._parts, audited.cleared.draft)
+        self._tell("marked", audited.cleared.draft.admitted.call)
+        return Marked(audited, Picture(pixels), payload)
+
+    def seal(self, marked: Marked) -> Sealed:
+        """Encode once, sign, and read mark and signature back from the final bytes."""
+        sealed = seal_bytes(self.policy, self._parts, marked)
+        self._tell("sealed", marked.audited.cleared.draft.admitted.call)
+        return sealed
+
+    def record(self, sealed: Sealed, to: Path | None) -> Released:
+        """Make manifest and receipt durable, then let the picture out."""
+        if self._credentials is not None:
+            remember(self._credentials, self._parts, sealed)
+        draft = sealed.marked.audited.cleared.draft
+        fields = leaf.released(sealed) | {
+            "request": leaf.asked(draft.request, draft.index),
+            "verdicts": leaf.decided(all_verdicts(sealed)),
+            "observations": leaf.measured(sealed.marked.audited.findings),
+        }
+        placement = Placement.stage(to, sealed.data) if to else None
+        try:
+            receipt = self._write(draft.admitted, fields)
+        except BaseException:
+            if placement:
+                placement.discard()
+            raise
+        path = placement.release() if placement else None
+        self._tell("released", draft.admitted.call, receipt=receipt.leaf_hash)
+        return Released(sealed, receipt.leaf_hash, receipt.index, path)
+
+    def give_up(self, job: Job, error: SDKError) -> None:
+        """Leave the receipt of a call whose pictures will not be drawn."""
+        self._write_end(job.admitted, job.request, error, "render")
+
+    def _judge(
+        self, stage: Stage, asks: Sequence[tuple[Named[Any], Callable[[], object]]]
+    ) -> Judgement:
+        """Ask all controls of a stage.
+
+        Raises:
+            Refused: a verdict does not allow, or nobody answered and the policy does not waive it.
+        """
+        judged = judge(self.policy, stage, [asked(named, ask) for named, ask in asks])
+        waived = stage == "audit" or f"{stage}_filters" in self.policy.unsafe_without
+        if not judged.allows and (asks or not waived):
+            raise Refused(stage, judged.verdicts)
+        return judged
+
+    def _commit(self, call: str, request: Request) -> str | None:
+        if self._vault is None or self.policy.record.personal == "none":
+            return None
+        commitment = self._vault.commit(request.subject or f"call:{call}", leaf.personal(request))
+        if not isinstance(commitment, str):
+            raise VaultError(
+                f"asked for a commitment (record.personal = {self.policy.record.personal!r}), "
+                "found that the vault gives none; open it in that mode"
+            )
+        return commitment
+
+    def _write_end(
+        self,
+        admitted: Admitted,
+        request: Request,
+        error: BaseException,
+        stage: str,
+        index: int | None = None,
+    ) -> None:
+        """Leave the receipt of a picture that does not leave."""
+        kind = "refused" if isinstance(error, Refused) else "failed"
+        self._tell(kind, admitted.call, stage=stage, error=type(error).__name__)
+        if isinstance(error, LedgerError):
+            return  # it cannot be written, and the caller is told just that
+        fields: dict[str, JSON] = leaf.ended(error, stage) | {
+            "request": leaf.asked(request, index),
+            "verdicts": leaf.decided(error.verdicts if isinstance(error, Refused) else ()),
+        }
+        receipt = self._write(admitted, fields)
+        if isinstance(error, SDKError):
+            error.receipt = receipt.leaf_hash
+
+    def _write(self, admitted: Admitted, fields: dict[str, JSON]) -> Receipt:
+        parts = self._parts
+        shared = leaf.common(
+            self.policy, parts.ids, parts.model, admitted.call, admitted.commitment
+        )
+        receipt = self._ledger.append(leaf.whole(shared, fields))
+        if not isinstance(receipt, Receipt):
+            raise LedgerError(
+                f"asked for a receipt, found {type(receipt).__name__}; give a sdk.ledger.Ledger"
+            )
+        return receipt

@@ -1,0 +1,84 @@
+"""Asks a second engine, of another code base, whether a file is what was signed.
+
+    second_opinion(path, media_type)        # Opinion(engine="encypher-c2pa 1.7.1", …)
+
+c2pa-rs signs and verifies here; a bug of its own would pass both ways.  encypher-c2pa is
+independent of it.  It reports home and uses lists of its own by default: both are switched off,
+and only its judgement of the content is used.  Who is trusted stays with `sdk.trust`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from sdk.errors import VerifyError
+from sdk.report import Axis, harmless
+from sdk.types import JSON
+
+ENGINE = "encypher-c2pa"
+_SAYS = {"valid": "intact", "invalid": "changed"}
+_OURS = {
+    "intact": "intact",
+    "content-changed": "changed",
+    "manifest-changed": "changed",
+    "unreadable": "changed",
+    "unchecked": "absent",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What another engine says about the file as it is."""
+
+    engine: str
+    """Name and version."""
+    says: str
+    """`intact`, `changed`, `absent`, or `failed` when it could not tell."""
+    detail: str = ""
+
+
+def second_opinion(path: str | Path, media_type: str) -> Opinion:
+    """Ask the second engine; what it cannot do is an opinion too.
+
+    Raises:
+        VerifyError: it is not installed.
+    """
+    try:
+        import encypher_c2pa
+    except ImportError as exc:
+        raise VerifyError(
+            f"asked for a second engine, found no {ENGINE}; install the extra 'engines'"
+        ) from exc
+    engine = f"{ENGINE} {version(ENGINE)}"
+    try:
+        found = encypher_c2pa.verify(
+            str(path), media_type or None, no_default_trust=True, telemetry=False, online=False
+        )
+    except Exception as exc:  # noqa: BLE001  another engine may raise anything; it then failed
+        return Opinion(
+            engine=engine, says="failed", detail=harmless(f"{type(exc).__name__}: {exc}")
+        )
+    if not found.get("present"):
+        return Opinion(engine=engine, says="absent")
+    parts = [f"{name} {found.get(name)}" for name in ("integrity", "signature", "hard_binding")]
+    says = _SAYS.get(str(found.get("integrity")), "failed")
+    return Opinion(engine=engine, says=says, detail=harmless(", ".join(parts)))
+
+
+def compared(axis: Axis, opinion: Opinion) -> Axis:
+    """Return the integrity axis with the second opinion, and say where the two differ."""
+    agrees = _OURS.get(axis.state) == opinion.says
+    said: JSON = {
+        "engine": opinion.engine,
+        "says": opinion.says,
+        "agrees": agrees,
+        "detail": opinion.detail,
+    }
+    views = "agrees" if agrees else f"DISAGREES and says {opinion.says}"
+    return Axis(
+        state=axis.state,
+        reason=f"{axis.reason}; {opinion.engine} {views}",
+        more={**axis.more, "second_opinion": said},
+    )

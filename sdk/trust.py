@@ -1,0 +1,183 @@
+"""Whom the user trusts: lists of root certificates, kept apart by purpose.
+
+    trust = Trust(signers=TrustList.open("C2PA-TRUST-LIST.pem"),
+                  tsas=TrustList.open("C2PA-TSA-TRUST-LIST.pem"))
+
+A list is a PEM file, or the JSON form of the C2PA programme (ETSI TS 119 602), which also says
+when it was issued and until when it counts.  Nothing is bundled and nothing is fetched: who is
+trusted is the user's choice.  A root for time-stamps never vouches for a signer; c2pa-rs 0.91.3
+accepts that in its settings but does not enforce it, so each kind is asked for by itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from sdk.errors import VerifyError
+from sdk.report import harmless
+from sdk.types import JSON
+
+MAX_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustList:
+    """Root (and issuing) certificates that the user trusts for one purpose."""
+
+    name: str
+    """File name."""
+    pem: bytes
+    count: int
+    """Certificates in it."""
+    issued: datetime | None = None
+    """When the list was issued, where it says so."""
+    next_update: datetime | None = None
+    """Until when it counts, where it says so."""
+
+    @classmethod
+    def open(cls, path: str | Path) -> TrustList:
+        """Read a list; a PEM list takes its dates from a JSON file of the same name beside it.
+
+        Raises:
+            VerifyError: it cannot be read, or holds no certificate.
+        """
+        path = Path(path).expanduser()
+        data = _read(path)
+        if data.lstrip().startswith(b"{"):
+            return _from_json(path, data)
+        beside = path.with_suffix(".json")
+        issued, next_update = _dates(_lote(beside)) if beside.is_file() else (None, None)
+        return _from_pem(path, data, issued, next_update)
+
+    def overdue(self, at: datetime) -> bool:
+        """Whether the list should have been renewed by then."""
+        return self.next_update is not None and at > self.next_update
+
+    def subjects(self) -> list[str]:
+        """Return who is on it: subject, last day and SHA-256 of each certificate."""
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes
+
+        return [
+            f"{harmless(c.subject.rfc4514_string())}, until {c.not_valid_after_utc:%F}, "
+            f"SHA-256 {c.fingerprint(hashes.SHA256()).hex()}"
+            for c in x509.load_pem_x509_certificates(self.pem)
+        ]
+
+    def described(self) -> str:
+        """Name and date, for people."""
+        date = f" of {self.issued:%F}" if self.issued else ""
+        return f"{self.name}{date} ({self.count} certificates)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """The lists of one verification, apart by purpose."""
+
+    signers: TrustList | None = None
+    """Who may sign manifests."""
+    tsas: TrustList | None = None
+    """Whose time-stamps count."""
+
+
+NO_TRUST = Trust()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            raise VerifyError(f"asked to read trust list {path}, found no file; check the path")
+        if path.stat().st_size > MAX_BYTES:
+            raise VerifyError(
+                f"asked to read trust list {path}, found more than {MAX_BYTES:,} bytes"
+            )
+        return path.read_bytes()
+    except OSError as exc:
+        raise VerifyError(
+            f"asked to read trust list {path}, found {exc.strerror}; check the path"
+        ) from exc
+
+
+def _from_pem(
+    path: Path, data: bytes, issued: datetime | None, next_update: datetime | None
+) -> TrustList:
+    from cryptography import x509  # 39 ms that a verification without lists does not pay
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    try:
+        certificates = x509.load_pem_x509_certificates(data)
+    except ValueError as exc:
+        raise VerifyError(
+            f"asked to read trust list {path}, found {exc}; give PEM certificates or a C2PA list"
+        ) from exc
+    pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+    return TrustList(
+        name=path.name, pem=pem, count=len(certificates), issued=issued, next_update=next_update
+    )
+
+
+def _from_json(path: Path, data: bytes) -> TrustList:
+    document = _lote(path)
+    blocks = [
+        f"-----BEGIN CERTIFICATE-----\n{value}\n-----END CERTIFICATE-----\n"
+        for value in _certificates(document)
+    ]
+    return _from_pem(path, "".join(blocks).encode(), *_dates(document))
+
+
+def _lote(path: Path) -> JSON:
+    try:
+        return cast("JSON", json.loads(_read(path)))
+    except (ValueError, RecursionError) as exc:
+        raise VerifyError(
+            f"asked to read trust list {path}, found no JSON ({exc}); fetch it again"
+        ) from exc
+
+
+def _certificates(value: JSON) -> Iterator[str]:
+    """Yield the base64 of every `X509Certificates[].val`, wherever it stands."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _certificates(item)
+    if not isinstance(value, dict):
+        return
+    for key, item in value.items():
+        if key == "X509Certificates" and isinstance(item, list):
+            yield from (_base64(entry.get("val")) for entry in item if isinstance(entry, dict))
+        else:
+            yield from _certificates(item)
+
+
+def _base64(value: JSON) -> str:
+    try:
+        return base64.encodebytes(base64.b64decode(str(value), validate=True)).decode().strip()
+    except (ValueError, binascii.Error) as exc:
+        raise VerifyError(
+            f"asked to read a trust list, found a damaged certificate ({exc}); fetch it again"
+        ) from exc
+
+
+def _dates(document: JSON) -> tuple[datetime | None, datetime | None]:
+    scheme = document
+    for key in ("LoTE", "ListAndSchemeInformation"):
+        scheme = scheme.get(key) if isinstance(scheme, dict) else None
+    if not isinstance(scheme, dict):
+        return None, None
+    return _date(scheme.get("ListIssueDateTime")), _date(scheme.get("NextUpdate"))
+
+
+def _date(value: JSON) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,0 +1,143 @@
+"""Says where a picture came from and whether it changed, from the file alone.
+
+    report = verify("apple.png", trust=Trust(signers=TrustList.open("roots.pem")))
+    report.headline, report.exit_code, report.axes["integrity"].state
+
+Offline: nothing is fetched.  Eleven axes answer eleven questions (`sdk.report`); "untrusted" is
+never "changed", and "could not tell" is never "false".  A file without credentials is only that:
+nothing here ever says that a person made a picture.  torch is never imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdk.axes import ai, chain, content_match, identity, integrity, provenance, signer, time
+from sdk.axes_outside import ledger as ledger_axis
+from sdk.axes_outside import policy, watermark
+from sdk.claims import unsigned_claims
+from sdk.errors import SDKError
+from sdk.evidence import Detector, Entry, Evidence, Finder, stamp
+from sdk.headline import exit_code, headline
+from sdk.manifests import ManifestStore
+from sdk.pixel_evidence import look
+from sdk.report import Axis, Report, harmless
+from sdk.second_opinion import compared, second_opinion
+from sdk.source import Source, open_file, read_source
+from sdk.trust import NO_TRUST, Trust
+
+if TYPE_CHECKING:
+    from sdk.recovery import Finder as Repository
+
+
+def verify(
+    path: str | Path,
+    *,
+    trust: Trust = NO_TRUST,
+    ledger: Finder | None = None,
+    detectors: Sequence[Detector] = (),
+    credentials: Repository | None = None,
+    rules: Sequence[str] = (),
+    at: datetime | None = None,
+    second: bool = False,
+) -> Report:
+    """Judge one file.
+
+    `ledger` is asked for a receipt of these bytes, `detectors` for marks in the pixels, and
+    `credentials` for the manifest of a file that has none; `rules` are `axis=state|state`.
+    Certificates are judged at `at`, now by default.  `second` asks another engine about the
+    integrity of the file as it is (`sdk.second_opinion`).
+
+    Raises:
+        VerifyError: not a regular file, empty, or it cannot be read; or a rule is none.
+    """
+    with open_file(path) as file:
+        source = read_source(file, str(path))
+        judge = _Judge(source, trust, at or datetime.now(UTC))
+        entries, problem = _look_up(ledger, source.sha256)
+        found = replace(judge.evidence(), entries=entries, ledger_problem=problem)
+        if detectors or (credentials is not None and found.store is None):
+            found = look(source, found, detectors, credentials, judge)
+        if second:
+            found = replace(found, opinion=second_opinion(path, source.media_type))
+        return conclude(source, found, rules)
+
+
+class _Judge:
+    """Gathers the evidence of one file and concludes."""
+
+    def __init__(self, source: Source, trust: Trust, at: datetime) -> None:
+        self._source = source
+        self._trust = trust
+        self._at = at if at.tzinfo else at.replace(tzinfo=UTC)
+
+    def evidence(self) -> Evidence:
+        """Gather what the file says by itself."""
+        source = self._source
+        return replace(
+            self.judged(source.manifests),
+            claims=unsigned_claims(source.data, source.media_type),
+        )
+
+    def judged(self, read: Callable[[bytes], ManifestStore | None]) -> Evidence:
+        """Judge a manifest store under each list by itself: see `sdk.trust` for the reason."""
+        trust = self._trust
+        store = read(trust.signers.pem if trust.signers else b"")
+        stamped = store is not None and trust.tsas is not None and bool(stamp(store))
+        timed = read(trust.tsas.pem) if stamped and trust.tsas is not None else None
+        found = Evidence(store=store, timed=timed, trust=trust, at=self._at)
+        if found.stamped_at is None or found.vouched or not (trust.signers and trust.tsas):
+            return found
+        return replace(found, joint=read(trust.signers.pem + trust.tsas.pem))
+
+
+def conclude(source: Source, found: Evidence, rules: Sequence[str]) -> Report:
+    """Make the report from the evidence."""
+    axes: dict[str, Axis] = {
+        "provenance": provenance(found),
+        "integrity": integrity(found),
+        "content_match": content_match(found),
+        "signer": signer(found),
+        "time": time(found),
+        "chain": chain(found),
+        "identity": identity(found),
+        "ai": ai(found),
+        "watermark": watermark(found),
+        "ledger": ledger_axis(found),
+    }
+    if found.opinion is not None and found.recovered is None:
+        axes["integrity"] = compared(axes["integrity"], found.opinion)
+    axes["policy"] = policy(axes, rules)
+    failures = found.store.failures if found.store else ()
+    return Report(
+        file=source.name,
+        sha256=source.sha256,
+        size=source.size,
+        media_type=source.media_type,
+        headline=headline(found, axes),
+        exit_code=exit_code(axes),
+        axes=axes,
+        claims=tuple(claim.to_json() for claim in found.claims),
+        statuses=tuple(
+            {
+                "code": harmless(s.code),
+                "manifest": harmless(s.manifest),
+                "explanation": harmless(s.explanation),
+                "recorded": s.recorded,
+            }
+            for s in failures[:200]
+        ),
+    )
+
+
+def _look_up(ledger: Finder | None, sha256: str) -> tuple[Sequence[Entry] | None, str]:
+    if ledger is None:
+        return None, ""
+    try:
+        return ledger.find(sha256=sha256), ""
+    except SDKError as exc:
+        return None, f"the ledger could not be asked: {exc}"
