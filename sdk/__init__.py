@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sdk.audits.estimates import AttributeEstimator, Confusion, Estimate, findings_of
     from sdk.errors import (
         BackendError,
         Cancelled,
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JSON",
+    "AttributeEstimator",
     "Auditor",
     "Backend",
     "BackendError",
@@ -81,10 +83,12 @@ __all__ = [
     "Cancelled",
     "Capabilities",
     "Claim",
+    "Confusion",
     "DataError",
     "Dataset",
     "Decision",
     "Detection",
+    "Estimate",
     "Event",
     "Finding",
     "ImageFilter",
@@ -124,6 +128,7 @@ __all__ = [
     "VerifyError",
     "Watch",
     "Watermark",
+    "findings_of",
     "hookimpl",
     "media_type_of",
     "read_manifests",
@@ -131,6 +136,9 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "audits.estimates": """
+        AttributeEstimator Confusion Estimate findings_of
+    """,
     "errors": """
         BackendError Cancelled DataError LedgerError MarkError OutputError PluginError
         PolicyError Refused RequestError SDKError SealError TrainError VerifyError

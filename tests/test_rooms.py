@@ -25,7 +25,7 @@ LADDER = """
 
     pixels tlog types
     canonical certs keyfile models output report sealing sql_file sql_server terminal xmp
-    checkpoint fingerprint inputs manifests certprofile policy render sql training trust
+    checkpoint fingerprint inputs manifests certprofile policy render sarif sql training trust
 
     second_opinion claims credentials encode evidence keys request vault_store
     ledger_store ledger_audit ledger_tiles ledger_writer
@@ -37,13 +37,16 @@ LADDER = """
     decide observe
     finishing screen pixel_evidence
     pipeline verify
+    audits
 
     cli_certs cli_timestamp cli_ledger cli_policy cli_tools cli_verify cli_screen cli_generate
     cli
 """
 """Rooms in order: each may import those before it.  A wing is one room here."""
 
-WINGS: dict[str, str] = {}
+WINGS: dict[str, str] = {
+    "audits": "estimates",
+}
 """Wing → its own ladder.  A wing is a folder of rooms for one noun that the governed call does not
 need; it imports the house below it, and is imported by the rooms above it on the ladder."""
 
@@ -58,9 +61,10 @@ MOST_LINES = 300
 MOST_FUNCTION_LINES = 40
 """Of statements.  Signature and docstring do not count: a command's options are its signature."""
 MOST_HOOKSPEC_LINES = 150
-MOST_PUBLIC_NAMES = 64
+MOST_PUBLIC_NAMES = 72
 """The plan said 30.  The contract alone has 10 parts, 15 errors and 20 values that a plugin author
-must be able to write down; each name here is used by an in-tree plugin or by a caller."""
+must be able to write down; each name here is used by an in-tree plugin or by a caller.
+Estimators of the bias audits brought the values they exchange."""
 HEAVY = ("torch", "diffusers", "transformers", "open_clip", "onnxruntime", "torchvision")
 PRINTS = re.compile(r"cli(_\w+)?|terminal")
 """Rooms of the command: the only ones that print or exit."""
