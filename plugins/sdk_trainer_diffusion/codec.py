@@ -27,6 +27,7 @@ from sdk import Dataset, Model, TrainError, Watch
 from .examples import Example, read_examples
 from .export import WEIGHTS
 from .muon import Muon
+from .precision import autocast
 from .recipe import Recipe
 
 _CROP = 64
@@ -124,7 +125,7 @@ class CodecTrainer:
     def _loss(self, pixels: torch.Tensor) -> torch.Tensor:
         """Absolute error, edges, opponent colours of 4 × 4 areas, and nearness to old latents."""
         factor = self._vae.config.scaling_factor
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             old = self._old.encode(pixels).latent_dist.mean.float()
             seen = self._vae.encode(pixels).latent_dist
             mean, spread = seen.mean.float(), seen.std.float()

@@ -108,6 +108,10 @@ class Sampler:
         weights = np.array([e.weight for e in examples])
         self._weights = weights / weights.sum()
         self._no_caption = no_caption
+        self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Draw from here on in the order that belongs to `seed`."""
         self._rng = np.random.default_rng(seed)
 
     def draw(self, batch: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

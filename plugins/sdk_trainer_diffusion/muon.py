@@ -13,6 +13,8 @@ from collections.abc import Iterable
 
 import torch
 
+from .precision import has_bfloat16
+
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 _MOMENTUM = 0.95
 _WEIGHT_DECAY = 0.01
@@ -47,7 +49,7 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
     """Push the singular values of (rows, columns) towards 1, roughly .7 to 1.2; float32."""
     tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix).bfloat16()
+    x = (matrix.T if tall else matrix).to(torch.bfloat16 if has_bfloat16() else torch.float32)
     x = x / (x.norm() + 1e-7)
     for _ in range(5):
         gram = x @ x.T

@@ -13,6 +13,7 @@ import torch
 from sdk import TrainError
 
 from .muon import Muon, split
+from .precision import autocast
 from .recipe import Recipe
 
 _DAMAGED = (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError)
@@ -66,7 +67,7 @@ class Run:
         """Mean squared error of v = α ε - σ x (arXiv:2202.00512, appendix D)."""
         alpha = self._alphas[times].view(-1, 1, 1, 1).sqrt()
         sigma = (1 - self._alphas[times]).view(-1, 1, 1, 1).sqrt()
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             v = model(alpha * latents + sigma * noise, times, states, return_dict=False)[0]
         error: torch.Tensor = v.float() - (alpha * noise - sigma * latents)
         return error.square().mean()
