@@ -9,7 +9,8 @@ import typer
 from sdk.terminal import AsJson, answer, app, errors, say
 
 if TYPE_CHECKING:
-    from sdk.policy import Policy, Rule
+    from sdk.policy import Policy
+    from sdk.tables import Rule
 
 policy = app("Policies: which controls must run, and what their findings mean.")
 
@@ -66,6 +67,7 @@ def check(name: _Name, as_json: AsJson = False) -> None:
 
 def _words(one: Policy) -> list[str]:
     lines = [f"policy {one.name}", f"digest {one.digest}", "", one.description, ""]
+    lines += [f"builds on {link.name} ({link.sha256[:12]})" for link in one.packs[:-1]]
     lines += [f"WARNING: this policy goes without {control}" for control in one.unsafe_without]
     lines.append(f"draws with {one.backend.plugin} {dict(one.backend.settings) or ''}".rstrip())
     for title, parts in (
@@ -82,6 +84,8 @@ def _words(one: Policy) -> list[str]:
     lines.append(f"keeps of the person: {one.record.personal}")
     lines += ["", "rules:"]
     lines += [f"  {rule.id:<28} {_rule(rule)}" for rule in one.rules]
+    lines += ["", "floors:"] if one.locks else []
+    lines += [f"  {path:<28} locked by {pack}" for path, pack in one.locks.items()]
     return lines
 
 
@@ -93,4 +97,6 @@ def _rule(rule: Rule) -> str:
         for word in ("warn", "transform", "review", "block")
         if (bound := getattr(rule, word)) is not None
     ]
-    return f"{rule.stage}: {rule.category}: {', '.join(bounds)}"
+    said = f"{rule.stage}: {rule.category}: {', '.join(bounds)}"
+    said += f", when {rule.when}" if rule.when else ""
+    return said + (f"  [{rule.citation}]" if rule.citation else "")

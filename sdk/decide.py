@@ -6,16 +6,20 @@ becomes Decision.ERROR and refuses the picture; the strictest verdict of all win
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sdk.asking import within
-from sdk.errors import PluginError
+from sdk.errors import PluginError, PolicyError
 from sdk.parts import Named
-from sdk.policy import Policy, Rule, Stage
+from sdk.policy import Policy
+from sdk.request import Request
+from sdk.tables import Rule, Stage
 from sdk.types import Decision, Finding, Verdict
+from sdk.when import facts, holds
 
+_SEVERITY = {decision: decision.severity for decision in Decision}
 MOST_FINDINGS = 1000
 """Of one filter about one request or picture; the ledger keeps the strictest of each category."""
 MOST_OBSERVATIONS = 64
@@ -52,32 +56,59 @@ class Judgement:
         """At least one control answered, and every verdict allows."""
         return bool(self.verdicts) and all(verdict.allows for verdict in self.verdicts)
 
+    @property
+    def decision(self) -> Decision:
+        """The strictest verdict; ERROR where nobody answered."""
+        return strictest(self.verdicts)
 
-def judge(policy: Policy, stage: Stage, controls: Sequence[Asked]) -> Judgement:
-    """Ask every control of a stage, then decide.  Never raises for what a control did."""
-    findings: list[Finding] = []
+
+def strictest(verdicts: Sequence[Verdict]) -> Decision:
+    """Return the strictest decision of some verdicts; ERROR where there is none."""
+    return max((v.decision for v in verdicts), key=_SEVERITY.__getitem__, default=Decision.ERROR)
+
+
+def judge(
+    policy: Policy, stage: Stage, controls: Sequence[Asked], request: Request | None = None
+) -> Judgement:
+    """Ask every control of a stage, then decide.  Never raises for what a control did.
+
+    Conditions of rules see the findings of all controls, and the facts of `request`.
+    """
+    answers = [_answer(stage, control) for control in controls]
+    findings = tuple(f for answer in answers if not isinstance(answer, Verdict) for f in answer)
+    known = facts(stage, findings, request) if policy.has_conditions else None
     verdicts: list[Verdict] = []
-    for control in controls:
-        found, said = _judge_one(policy, stage, control)
-        findings += found
-        verdicts += said
-    return Judgement(tuple(findings), tuple(verdicts))
+    for control, answer in zip(controls, answers, strict=True):
+        if isinstance(answer, Verdict):
+            verdicts.append(answer)
+            continue
+        for finding in answer:
+            said = _decide(policy, stage, finding, known)
+            failed = said.decision is Decision.ERROR
+            verdicts.append(_failed(control, said.reason) if failed else said)
+    return Judgement(findings, tuple(verdicts))
 
 
-def _judge_one(
-    policy: Policy, stage: Stage, control: Asked
-) -> tuple[tuple[Finding, ...], list[Verdict]]:
+def decide(
+    policy: Policy, stage: Stage, findings: Sequence[Finding], request: Request | None = None
+) -> tuple[Verdict, ...]:
+    """Turn findings into verdicts, one for each; asks nobody."""
+    known = facts(stage, findings, request) if policy.has_conditions else None
+    return tuple(_decide(policy, stage, finding, known) for finding in findings)
+
+
+def _answer(stage: Stage, control: Asked) -> tuple[Finding, ...] | Verdict:
+    """What a control found; a verdict where it failed or abstained."""
     try:
         most = MOST_OBSERVATIONS if stage == "audit" else MOST_FINDINGS
         found = _checked(control, within(control.timeout_s, control.ask), most)
     except PluginError as exc:
-        return (), [_failed(control, str(exc))]
+        return _failed(control, str(exc))
     except Exception as exc:  # noqa: BLE001 - a control that fails is a verdict
-        return (), [_failed(control, f"raised {type(exc).__name__}")]  # no message: it may quote
+        return _failed(control, f"raised {type(exc).__name__}")  # no message: it may quote
     if stage == "audit" and not found:
-        abstains = Verdict(decision=Decision.ALLOW, reason="abstained", by=control.plugin)
-        return (), [abstains]
-    return found, [_decide(policy, stage, control, finding) for finding in found]
+        return Verdict(decision=Decision.ALLOW, reason="abstained", by=control.plugin)
+    return found
 
 
 def _checked(control: Asked, answer: object, most: int) -> tuple[Finding, ...]:
@@ -95,48 +126,57 @@ def _checked(control: Asked, answer: object, most: int) -> tuple[Finding, ...]:
     return found
 
 
-def _decide(policy: Policy, stage: Stage, control: Asked, finding: Finding) -> Verdict:
+def _decide(
+    policy: Policy, stage: Stage, finding: Finding, known: Mapping[str, object] | None
+) -> Verdict:
     rules = policy.rules_for(stage, finding.category)
-    if not rules and stage == "audit":
+    if not rules:
+        decision = Decision.ALLOW if stage == "audit" else Decision.ERROR
+        reason = "recorded" if stage == "audit" else f"no rule for category {finding.category!r}"
         return Verdict(
-            decision=Decision.ALLOW,
-            reason="recorded",
-            by=control.plugin,
+            decision=decision,
+            reason=reason,
+            by=finding.by,
             category=finding.category,
             score=finding.score,
         )
-    if not rules:
-        return _failed(control, f"no rule for category {finding.category!r}")
-    return max((_apply(rule, finding) for rule in rules), key=lambda v: v.decision.severity)
+    if len(rules) == 1 and known is None:
+        return _apply(rules[0], finding)
+    try:
+        counting = [r for r in rules if not r.when or holds(r.when, known or {}, finding)]
+    except PolicyError as exc:
+        return Verdict(decision=Decision.ERROR, reason=str(exc), by=finding.by)
+    if not counting:
+        return _allowed(finding, "no rule applies", "")
+    return max((_apply(r, finding) for r in counting), key=lambda v: _SEVERITY[v.decision])
 
 
 def _apply(rule: Rule, finding: Finding) -> Verdict:
-    bounds = (
-        (Decision.BLOCK, rule.block),
-        (Decision.REVIEW, rule.review),
-        (Decision.TRANSFORM, rule.transform),
-        (Decision.WARN, rule.warn),
-    )
-    for decision, bound in bounds:
-        if bound is not None and finding.score >= bound:
-            said = rule.reason or finding.category
-            return _verdict(
-                decision, f"{said} ({finding.score:.2f} >= {bound:g})", rule, finding, bound
+    score = finding.score
+    for decision, bound in rule.bounds:
+        if score >= bound:
+            return Verdict(
+                decision=decision,
+                reason=f"{rule.reason or finding.category} ({score:.2f} >= {bound:g})",
+                by=finding.by,
+                category=finding.category,
+                score=score,
+                threshold=bound,
+                rule=rule.id,
+                citation=rule.citation,
+                jurisdiction=rule.jurisdiction,
             )
-    return _verdict(Decision.ALLOW, "below every bound", rule, finding, None)
+    return _allowed(finding, "below every bound", rule.id)
 
 
-def _verdict(
-    decision: Decision, reason: str, rule: Rule, finding: Finding, bound: float | None
-) -> Verdict:
+def _allowed(finding: Finding, reason: str, rule: str) -> Verdict:
     return Verdict(
-        decision=decision,
+        decision=Decision.ALLOW,
         reason=reason,
         by=finding.by,
         category=finding.category,
         score=finding.score,
-        threshold=bound,
-        rule=rule.id,
+        rule=rule,
     )
 
 

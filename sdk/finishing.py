@@ -275,7 +275,11 @@ def _evidence(policy: Policy, parts: Parts, marked: Marked) -> dict[str, JSON]:
     return {
         "call": admitted.call,
         "provider": policy.output.provider,
-        "policy": {"name": policy.name, "sha256": policy.digest},
+        "policy": {
+            "name": policy.name,
+            "sha256": policy.digest,
+            "packs": [{"name": pack.name, "sha256": pack.sha256} for pack in policy.chain],
+        },
         "unsafeWithout": list(policy.unsafe_without),
         "controls": [
             {"kind": p.kind, "name": p.name, "version": p.version, "sha256": p.sha256}

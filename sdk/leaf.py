@@ -35,7 +35,12 @@ def common(
         "type": "generation",
         "call": call,
         "at": now(),
-        "policy": {"name": policy.name, "digest": policy.digest},
+        "policy": {
+            "name": policy.name,
+            "digest": policy.digest,
+            "packs": [{"name": pack.name, "sha256": pack.sha256} for pack in policy.chain],
+        },
+        "keep_months": policy.record.keep_months,
         "unsafe_without": list(policy.unsafe_without),
         "plugins": [_plugin(p) for p in plugins],
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
@@ -79,17 +84,22 @@ def decided(verdicts: Sequence[Verdict]) -> list[JSON]:
         known = strictest.setdefault((verdict.by, verdict.category), verdict)
         if _strictness(verdict) > _strictness(known):
             strictest[verdict.by, verdict.category] = verdict
-    return [
-        {
-            "by": v.by,
-            "category": v.category,
-            "decision": str(v.decision),
-            "rule": v.rule,
-            "score": None if v.score is None else round(v.score, 6),
-            "threshold": v.threshold,
-        }
-        for v in strictest.values()
-    ]
+    return [row(v) for v in strictest.values()]
+
+
+def row(v: Verdict) -> dict[str, JSON]:
+    """One verdict as receipts and traces hold it; where a law stands behind it, which."""
+    cited: dict[str, JSON] = {"citation": v.citation} if v.citation else {}
+    cited |= {"jurisdiction": v.jurisdiction} if v.jurisdiction else {}
+    return {
+        "by": v.by,
+        "category": v.category,
+        "decision": str(v.decision),
+        "rule": v.rule,
+        "score": None if v.score is None else round(v.score, 6),
+        "threshold": v.threshold,
+        **cited,
+    }
 
 
 def _strictness(verdict: Verdict) -> tuple[int, float]:

@@ -23,8 +23,9 @@ from sdk.hookspecs import (
     Watermark,
 )
 from sdk.members import check_members, names_of
-from sdk.policy import CAPABILITIES, CONTROL_CAPABILITIES, Part, Policy, Stage
+from sdk.policy import CAPABILITIES, CONTROL_CAPABILITIES, Policy
 from sdk.registry import PluginId, Registry
+from sdk.tables import Part, Stage
 from sdk.types import Capabilities, Model
 
 P = TypeVar("P")

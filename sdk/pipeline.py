@@ -23,11 +23,10 @@ from sdk.complete import complete
 from sdk.config import Config, open_credentials, open_ledger, open_vault
 from sdk.credentials import Repository
 from sdk.decide import Judgement, asked, judge
-from sdk.errors import LedgerError, PolicyError, Refused, SDKError, VaultError
+from sdk.errors import Refused, SDKError
 from sdk.finishing import draw, mark_pixels, remember, seal_bytes
 from sdk.lanes import Job, Lanes, Outcome
 from sdk.ledger import Ledger
-from sdk.ledger_writer import Receipt
 from sdk.observe import Narrator
 from sdk.output import Placement
 from sdk.parts import Named, build
@@ -43,10 +42,12 @@ from sdk.phases import (
     all_verdicts,
 )
 from sdk.pixels import Picture
-from sdk.policy import Policy, Stage, load
+from sdk.policy import Policy, load
+from sdk.receipts import Receipts, check_vault
 from sdk.registry import Registry
 from sdk.request import Request
-from sdk.types import JSON, Watch
+from sdk.tables import Stage
+from sdk.types import Watch
 from sdk.vault import Vault
 
 
@@ -71,18 +72,11 @@ class Studio:
             PolicyError: the policy asks for what is not installed, or for a vault not given.
             PluginError: a plugin breaks its contract.
         """
-        wanted, found = policy.record.personal, "none" if vault is None else str(vault.keep)
-        if wanted not in ("none", found):
-            raise PolicyError(
-                f"policy {policy.name!r} asks for record.personal = {wanted!r}, found "
-                f"{'no vault' if vault is None else f'a vault opened with keep = {found!r}'}; "
-                f'give Vault.open(place, keep={wanted!r}), or say personal = "none"'
-            )
+        check_vault(policy, vault)
         self.policy = type(policy).model_validate(policy.model_dump())  # nobody else holds this one
-        self._ledger = ledger
-        self._vault = vault
         self._credentials = credentials
         self._parts = build(self.policy, registry or Registry())
+        self._receipts = Receipts(self.policy, ledger, vault, self._parts)
         self._tell = Narrator(self._parts.observers)
         self._opened = ExitStack()
         self.max_batch = self._parts.able.max_batch
@@ -147,12 +141,13 @@ class Studio:
         call = secrets.token_hex(16)
         commitment, whole = None, request
         try:
-            commitment = self._commit(call, request)
+            commitment = self._receipts.commit(call, request)
             whole = complete(request, self._parts.able)
             filters = self._parts.prompt_filters
-            judged = self._judge("prompt", [(f, question(f.part.inspect, whole)) for f in filters])
+            asks = [(f, question(f.part.inspect, whole)) for f in filters]
+            judged = self._judge("prompt", asks, whole)
         except BaseException as error:
-            self._write_end(Admitted(call, whole, (), (), commitment), whole, error, "prompt")
+            self._end(Admitted(call, whole, (), (), commitment), whole, error, "prompt")
             raise
         self._tell("admitted", call)
         return Admitted(call, whole, judged.findings, judged.verdicts, commitment)
@@ -179,7 +174,7 @@ class Studio:
             stage = "record"
             return self.record(sealed, to)
         except BaseException as error:
-            self._write_end(draft.admitted, draft.request, error, stage, draft.index)
+            self._end(draft.admitted, draft.request, error, stage, draft.index)
             raise
 
     def clear(self, draft: Draft) -> Cleared:
@@ -187,7 +182,7 @@ class Studio:
         seen = Picture(draft.picture.pixels)  # filters share this one; the draft keeps its own
         filters = self._parts.image_filters
         asks = [(f, question(f.part.inspect, draft.request, seen)) for f in filters]
-        judged = self._judge("image", asks)
+        judged = self._judge("image", asks, draft.request)
         self._tell("cleared", draft.admitted.call)
         return Cleared(draft, judged.findings, judged.verdicts)
 
@@ -197,7 +192,7 @@ class Studio:
         seen = Picture(draft.picture.pixels)
         auditors = self._parts.auditors
         asks = [(a, question(a.part.audit, draft.request, seen)) for a in auditors]
-        judged = self._judge("audit", asks)
+        judged = self._judge("audit", asks, draft.request)
         self._tell("audited", draft.admitted.call)
         return Audited(cleared, judged.findings, judged.verdicts)
 
@@ -225,7 +220,7 @@ class Studio:
         }
         placement = Placement.stage(to, sealed.data) if to else None
         try:
-            receipt = self._write(draft.admitted, fields)
+            receipt = self._receipts.write(draft.admitted, fields)
         except BaseException:
             if placement:
                 placement.discard()
@@ -236,34 +231,26 @@ class Studio:
 
     def give_up(self, job: Job, error: SDKError) -> None:
         """Leave the receipt of a call whose pictures will not be drawn."""
-        self._write_end(job.admitted, job.request, error, "render")
+        self._end(job.admitted, job.request, error, "render")
 
     def _judge(
-        self, stage: Stage, asks: Sequence[tuple[Named[Any], Callable[[], object]]]
+        self,
+        stage: Stage,
+        asks: Sequence[tuple[Named[Any], Callable[[], object]]],
+        request: Request,
     ) -> Judgement:
         """Ask all controls of a stage.
 
         Raises:
             Refused: a verdict does not allow, or nobody answered and the policy does not waive it.
         """
-        judged = judge(self.policy, stage, [asked(named, ask) for named, ask in asks])
+        judged = judge(self.policy, stage, [asked(*each) for each in asks], request)
         waived = stage == "audit" or f"{stage}_filters" in self.policy.unsafe_without
         if not judged.allows and (asks or not waived):
             raise Refused(stage, judged.verdicts)
         return judged
 
-    def _commit(self, call: str, request: Request) -> str | None:
-        if self._vault is None or self.policy.record.personal == "none":
-            return None
-        commitment = self._vault.commit(request.subject or f"call:{call}", leaf.personal(request))
-        if not isinstance(commitment, str):
-            raise VaultError(
-                f"asked for a commitment (record.personal = {self.policy.record.personal!r}), "
-                "found that the vault gives none; open it in that mode"
-            )
-        return commitment
-
-    def _write_end(
+    def _end(
         self,
         admitted: Admitted,
         request: Request,
@@ -271,27 +258,7 @@ class Studio:
         stage: str,
         index: int | None = None,
     ) -> None:
-        """Leave the receipt of a picture that does not leave."""
+        """Tell that a picture does not leave, and leave its receipt."""
         kind = "refused" if isinstance(error, Refused) else "failed"
         self._tell(kind, admitted.call, stage=stage, error=type(error).__name__)
-        if isinstance(error, LedgerError):
-            return  # it cannot be written, and the caller is told just that
-        fields: dict[str, JSON] = leaf.ended(error, stage) | {
-            "request": leaf.asked(request, index),
-            "verdicts": leaf.decided(error.verdicts if isinstance(error, Refused) else ()),
-        }
-        receipt = self._write(admitted, fields)
-        if isinstance(error, SDKError):
-            error.receipt = receipt.leaf_hash
-
-    def _write(self, admitted: Admitted, fields: dict[str, JSON]) -> Receipt:
-        parts = self._parts
-        shared = leaf.common(
-            self.policy, parts.ids, parts.model, admitted.call, admitted.commitment
-        )
-        receipt = self._ledger.append(leaf.whole(shared, fields))
-        if not isinstance(receipt, Receipt):
-            raise LedgerError(
-                f"asked for a receipt, found {type(receipt).__name__}; give a sdk.ledger.Ledger"
-            )
-        return receipt
+        self._receipts.ended(admitted, request, error, stage, index)

@@ -3,7 +3,8 @@
     policy = load("default")                 # a bundled policy, or a path to a TOML file
     policy.digest                            # SHA-256 over its canonical JSON
 
-Every key is known and every table is checked, or PolicyError says which key is wrong.  To go
+A policy may build on others (`sdk.packs`); its tables are in `sdk.tables`.  Every key is known and
+every table is checked, or PolicyError says which key is wrong.  To go
 without a control a policy must say so in `unsafe_without`, and every receipt repeats it.
 Which parts a policy needs is solved against what is installed in `sdk.pipeline`, before any work.
 """
@@ -12,20 +13,20 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import tomllib
 from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from sdk.canonical import canonical
 from sdk.errors import PolicyError
+from sdk.packs import problems, resolve
+from sdk.tables import Control, Name, Output, Part, Record, Rule, Stage, Strict
 
-CONTROLS = ("prompt_filters", "image_filters", "watermark", "signer")
-"""What a policy must have, unless `unsafe_without` names it."""
+CONTROLS: tuple[Control, ...] = get_args(Control)
 
 CAPABILITIES = {
     "text-to-image": "a backend such as 'diffusion' (extra: generate)",
@@ -43,81 +44,16 @@ CONTROL_CAPABILITIES = frozenset(
 )
 """Those that no backend provides: looked for before a model is loaded."""
 
-Score = Annotated[float, Field(ge=0.0, le=1.0)]
-Stage = Literal["prompt", "image", "audit"]
-Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[\w.\-]+$")]
+
+class Link(Strict):
+    """One pack that a policy is made of."""
+
+    name: Name
+    sha256: str
+    """Over the RFC 8785 JSON of the pack's own table."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Part(_Strict):
-    """One plugin and the settings it is made with."""
-
-    plugin: Name
-    settings: dict[str, Any] = {}
-    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
-    """A filter or auditor that takes longer refuses the picture."""
-    unsafe_allow_on_error: bool = False
-    """Release although this control failed; the receipt and the manifest say so."""
-
-
-class Rule(_Strict):
-    """What a score of one category means.  The strictest bound that is met decides."""
-
-    id: Name
-    stage: Stage
-    category: Name
-    warn: Score | None = None
-    transform: Score | None = None
-    review: Score | None = None
-    block: Score | None = None
-    record_only: bool = False
-    """The category is measured and written down, and never refuses."""
-    reason: str = ""
-    """Shown to the person whose request is refused."""
-
-    @model_validator(mode="after")
-    def _has_a_bound(self) -> Rule:
-        bounds = [self.warn, self.transform, self.review, self.block]
-        given = [bound for bound in bounds if bound is not None]
-        if bool(given) == self.record_only:
-            raise ValueError("give at least one of warn, transform, review, block; or record_only")
-        if given != sorted(given):
-            raise ValueError("bounds must rise: warn <= transform <= review <= block")
-        return self
-
-
-class Output(_Strict):
-    """How pictures leave."""
-
-    media_type: Literal["image/png", "image/jpeg", "image/webp", "image/avif", "image/tiff"] = (
-        "image/png"
-    )
-    provider: str = "unnamed provider"
-    """Who answers for the pictures (California B&P 22757.3(b)(1)(A))."""
-    refuse_weak_marks: bool = False
-    """Refuse pictures whose mark ordinary re-encoding would erase; else a warning."""
-    quality: Annotated[int, Field(ge=1, le=100)] | None = None
-    """Of the lossy formats; JPEG 95, WebP 90, AVIF 80 by default."""
-    chroma: Literal["4:4:4", "4:2:0"] = "4:4:4"
-    """Of JPEG and AVIF."""
-    lossless: bool = False
-    """For WebP; PNG and TIFF always are."""
-    aigc_producer: Annotated[str, Field(max_length=100, pattern=r"^[\x21-\x7e]*$")] = ""
-    """Who generated it, as China's label (GB 45438-2025) names it: ASCII without spaces, for
-    companies 001 + 1 + USCC + five digits.  Empty writes no label."""
-
-
-class Record(_Strict):
-    """What is kept of a call beside its receipt."""
-
-    personal: Literal["none", "commit", "vault"] = "commit"
-    """Prompt, purpose and inputs: nothing, a salted commitment, or sealed in the vault."""
-
-
-class Policy(_Strict):
+class Policy(Strict):
     """Everything that must be true of a picture before it leaves."""
 
     name: Name
@@ -135,10 +71,14 @@ class Policy(_Strict):
     rules: tuple[Rule, ...] = ()
     output: Output = Output()
     record: Record = Record()
-    unsafe_without: tuple[
-        Literal["prompt_filters", "image_filters", "watermark", "signer"], ...
-    ] = ()
+    unsafe_without: tuple[Control, ...] = ()
     """Controls that this policy goes without, on purpose."""
+    packs: tuple[Link, ...] = ()
+    """The packs that it builds on, parents first, itself last; empty where it stands alone."""
+    locks: dict[str, str] = Field(default_factory=dict)
+    """Floor → the pack that set it; what builds on this policy cannot go below."""
+    origins: dict[str, str] = Field(default_factory=dict)
+    """Rule id → the pack whose bounds count."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Policy:
@@ -176,54 +116,52 @@ class Policy(_Strict):
         """Change and check again.  A `model_copy` would keep the digest of the old policy."""
         return Policy.model_validate({**self.model_dump(), **changed})
 
+    @cached_property
+    def chain(self) -> tuple[Link, ...]:
+        """The packs it is made of, or itself where it stands alone."""
+        return self.packs or (Link(name=self.name, sha256=self.digest),)
+
+    @cached_property
+    def has_conditions(self) -> bool:
+        """Whether a rule asks a condition: then the facts of a request are gathered."""
+        return any(rule.when for rule in self.rules)
+
     def rules_for(self, stage: Stage, category: str) -> tuple[Rule, ...]:
         """The rules that decide about a category at a stage."""
-        return tuple(r for r in self.rules if r.stage == stage and r.category == category)
+        return self._by_subject.get((stage, category), ())
+
+    @cached_property
+    def _by_subject(self) -> dict[tuple[str, str], tuple[Rule, ...]]:
+        found: dict[tuple[str, str], tuple[Rule, ...]] = {}
+        for rule in self.rules:
+            subject = (rule.stage, rule.category)
+            found[subject] = (*found.get(subject, ()), rule)
+        return found
 
 
 def load(name: str | Path) -> Policy:
-    """Read a bundled policy by name, or a TOML file by path.
+    """Read a bundled policy by name, or a TOML file by path, with all that it builds on.
 
     Raises:
-        PolicyError: there is none, it is not TOML, or a key is unknown, missing or wrong.
+        PolicyError: there is none, it is not TOML, a key is unknown, missing or wrong, or it
+            loosens what a parent has locked.
     """
-    text = str(name)
-    if text.endswith(".toml") or "/" in text:
-        try:
-            return parse(_text(Path(text)), text)
-        except (OSError, ValueError) as exc:
-            raise PolicyError(
-                f"asked for policy {text}, found {_why(exc)}; check the file"
-            ) from exc
-    place = _bundle() / f"{text}.toml"
-    if not place.is_file():
-        raise PolicyError(
-            f"asked for policy {text!r}, found no such name; bundled: {', '.join(bundled())}; "
-            "for a file of your own give a path that ends in .toml"
-        )
-    return parse(place.read_text("utf-8"), text)
+    return _whole(*_read(str(name), "."), str(name))
 
 
 def parse(text: str, name: str = "policy") -> Policy:
-    """Read a policy from TOML.
+    """Read a policy from TOML; files that it extends are looked for in the working folder.
 
     Raises:
         PolicyError: not TOML, or a key is unknown, missing or of the wrong type.
     """
-    try:
-        raw = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as exc:
-        raise PolicyError(f"asked to read {name}, found no TOML ({exc}); mend the line") from exc
-    try:
-        return Policy.model_validate_json(_json(raw, name))
-    except ValidationError as exc:
-        problems = "; ".join(_problem(dict(error)) for error in exc.errors()[:5])
-        raise PolicyError(f"asked to read {name}, found {problems}") from exc
+    return _whole(text, str(Path.cwd() / name), name)
 
 
 def bundled() -> list[str]:
     """Names of the policies that ship with the SDK."""
-    return sorted(p.name.removesuffix(".toml") for p in _bundle().iterdir() if ".toml" in p.name)
+    found = [p.name for p in _bundle().iterdir() if p.name.endswith(".toml")]
+    return sorted(name.removesuffix(".toml") for name in found)
 
 
 def source(name: str) -> str:
@@ -232,23 +170,44 @@ def source(name: str) -> str:
     return (_bundle() / f"{name}.toml").read_text("utf-8")
 
 
+def _whole(text: str, place: str, name: str) -> Policy:
+    pack = resolve(text, name, place, _read)
+    table = dict(pack.table)
+    if len(pack.chain) > 1:
+        table["packs"] = [{"name": link, "sha256": sha256} for link, sha256 in pack.chain]
+        table["origins"] = dict(pack.origin)
+    if pack.locks:
+        table["locks"] = dict(pack.locks)
+    try:
+        body = canonical(table, asked=f"read policy {name}", error=PolicyError)
+        return Policy.model_validate_json(body)
+    except ValidationError as exc:
+        raise PolicyError(f"asked to read {name}, found {problems(exc)}") from exc
+
+
+def _read(name: str, place: str) -> tuple[str, str]:
+    """Return the text of a policy and its own place; paths count from the folder of `place`."""
+    if name.endswith(".toml") or "/" in name:
+        folder = Path() if place == "." else Path(place).parent
+        try:
+            path = folder / Path(name).expanduser()
+            return _text(path), str(path.resolve())
+        except (OSError, ValueError) as exc:
+            raise PolicyError(
+                f"asked for policy {name}, found {_why(exc)}; check the file"
+            ) from exc
+    if name not in bundled():
+        raise PolicyError(
+            f"asked for policy {name!r}, found no such name; bundled: {', '.join(bundled())}; "
+            "for a file of your own give a path that ends in .toml"
+        )
+    return (_bundle() / f"{name}.toml").read_text("utf-8"), f"{name}.toml (bundled)"
+
+
 def _bundle() -> Traversable:
     """Wheels carry policies in sdk/policies; an editable install reads ../policies."""
     packed = files("sdk") / "policies"
     return packed if packed.is_dir() else Path(str(files("sdk"))).parent / "policies"
-
-
-def _json(raw: dict[str, Any], name: str) -> bytes:
-    return canonical(raw, asked=f"read policy {name}", error=PolicyError)
-
-
-def _problem(error: dict[str, Any]) -> str:
-    where = ".".join(str(at) for at in error["loc"]) or "policy"
-    if error["type"] == "extra_forbidden":
-        return f"{where}: unknown key; remove it or mend its spelling"
-    if error["type"] == "missing":
-        return f"{where}: missing"
-    return f"{where}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _text(path: Path) -> str:

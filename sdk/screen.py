@@ -89,7 +89,7 @@ class Screen:
         except RequestError as error:
             return Screened(None, str(error))
         asks = [asked(f, question(f.part.inspect, request)) for f in self._filters]
-        return Screened(judge(self._policy, "prompt", asks))
+        return Screened(judge(self._policy, "prompt", asks, request))
 
     def judge_lines(self, lines: Iterator[object]) -> Iterator[Screened]:
         """Judge each line's `prompt` (and `negative_prompt`); a line without one is an ERROR."""

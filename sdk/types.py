@@ -125,6 +125,9 @@ class Verdict:
     """The bound of the rule that was met; None where none was."""
     rule: str = ""
     """Id of the policy rule."""
+    citation: str = ""
+    """The law or standard that the rule serves."""
+    jurisdiction: str = ""
 
     @property
     def allows(self) -> bool:

@@ -21,31 +21,35 @@ ROOMS = HOUSE / "sdk"
 PLUGINS = HOUSE / "plugins"
 
 LADDER = """
-    errors version home formats jumbf reading
+    errors version home formats jumbf reading durable
 
     pixels tlog types
     canonical certs keyfile models output report sealing sql_file sql_server terminal xmp
-    checkpoint fingerprint inputs manifests certprofile policy render sarif sql training trust
+    when tables strictness packs policy
+    checkpoint fingerprint inputs manifests certprofile render sarif sql training trust
 
-    second_opinion claims credentials encode evidence keys request vault_store
+    second_opinion claims credentials encode evidence keys request vault_store attest
     ledger_store ledger_audit ledger_tiles ledger_writer
     asking axes complete headline hookspecs ledger members phases source vault
     axes_outside config recovery
 
     registry lanes leaf
     contract doctor parts scaffold
-    decide observe
+    decide observe receipts
     finishing screen pixel_evidence
     pipeline verify
     audits
+    runs
 
     cli_certs cli_timestamp cli_ledger cli_policy cli_tools cli_verify cli_screen cli_generate
+    cli_train
     cli
 """
 """Rooms in order: each may import those before it.  A wing is one room here."""
 
 WINGS: dict[str, str] = {
     "audits": "estimates",
+    "runs": "energy folder live used cards go",
 }
 """Wing → its own ladder.  A wing is a folder of rooms for one noun that the governed call does not
 need; it imports the house below it, and is imported by the rooms above it on the ladder."""

@@ -1,0 +1,136 @@
+"""The tables of a policy file: parts, rules, output and record.
+
+Every key is known and checked; a misspelled one is an error that names it.  `sdk.policy` joins the
+tables to a policy, `sdk.packs` lets policies build on each other.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from sdk import when as conditions
+from sdk.types import Decision
+
+Score = Annotated[float, Field(ge=0.0, le=1.0)]
+Stage = Literal["prompt", "image", "audit"]
+Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[\w.\-]+$")]
+Control = Literal["prompt_filters", "image_filters", "watermark", "signer"]
+"""What a policy must have, unless `unsafe_without` names it."""
+LEVELS = ("warn", "transform", "review", "block")
+"""The bounds of a rule, from mildest to strictest."""
+
+
+class Strict(BaseModel):
+    """A table: unknown keys are refused, nothing is converted, nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Part(Strict):
+    """One plugin and the settings it is made with."""
+
+    plugin: Name
+    settings: dict[str, Any] = {}
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """A filter or auditor that takes longer refuses the picture."""
+    unsafe_allow_on_error: bool = False
+    """Release although this control failed; the receipt and the manifest say so."""
+
+
+class Rule(Strict):
+    """What a score of one category means.  The strictest bound that is met decides."""
+
+    id: Name
+    stage: Stage
+    category: Name
+    warn: Score | None = None
+    transform: Score | None = None
+    review: Score | None = None
+    block: Score | None = None
+    record_only: bool = False
+    """The category is measured and written down, and never refuses."""
+    when: Annotated[str, Field(max_length=1000)] = ""
+    """A CEL condition (`sdk.when`); the rule counts only where it holds."""
+    reason: str = ""
+    """Shown to the person whose request is refused."""
+    citation: Annotated[str, Field(max_length=400)] = ""
+    """The law or standard that the rule serves, such as `Reg. (EU) 2024/1689 Art. 5(1)(bb)`."""
+    jurisdiction: Annotated[str, Field(max_length=80)] = ""
+    """Where that law counts, such as `eu` or `us-ca`."""
+
+    @cached_property
+    def bounds(self) -> tuple[tuple[Decision, float], ...]:
+        """(decision, score from which it counts), strictest first."""
+        given = [(Decision(name), getattr(self, name)) for name in reversed(LEVELS)]
+        return tuple((decision, bound) for decision, bound in given if bound is not None)
+
+    @field_validator("when")
+    @classmethod
+    def _is_a_condition(cls, when: str) -> str:
+        if when:
+            conditions.check(when)
+        return when
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Rule:
+        given = [bound for name in LEVELS if (bound := getattr(self, name)) is not None]
+        if bool(given) == self.record_only:
+            raise ValueError("give at least one of warn, transform, review, block; or record_only")
+        if given != sorted(given):
+            raise ValueError("bounds must rise: warn <= transform <= review <= block")
+        return self
+
+
+class Output(Strict):
+    """How pictures leave."""
+
+    media_type: Literal["image/png", "image/jpeg", "image/webp", "image/avif", "image/tiff"] = (
+        "image/png"
+    )
+    provider: str = "unnamed provider"
+    """Who answers for the pictures (California B&P 22757.3(b)(1)(A))."""
+    refuse_weak_marks: bool = False
+    """Refuse pictures whose mark ordinary re-encoding would erase; else a warning."""
+    quality: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Of the lossy formats; JPEG 95, WebP 90, AVIF 80 by default."""
+    chroma: Literal["4:4:4", "4:2:0"] = "4:4:4"
+    """Of JPEG and AVIF."""
+    lossless: bool = False
+    """For WebP; PNG and TIFF always are."""
+    aigc_producer: Annotated[str, Field(max_length=100, pattern=r"^[\x21-\x7e]*$")] = ""
+    """Who generated it, as China's label (GB 45438-2025) names it: ASCII without spaces, for
+    companies 001 + 1 + USCC + five digits.  Empty writes no label."""
+
+
+class Record(Strict):
+    """What is kept of a call beside its receipt."""
+
+    personal: Literal["none", "commit", "vault"] = "commit"
+    """Prompt, purpose and inputs: nothing, a salted commitment, or sealed in the vault."""
+    keep_months: Annotated[int, Field(ge=0, le=1200)] = 0
+    """How long receipts must be kept at least; 0 names no duty.  Each receipt repeats it."""
+
+
+class Table(Strict):
+    """What one pack of a chain may say: every key of a policy, none of them needed."""
+
+    name: Name
+    description: str = ""
+    extends: tuple[str, ...] = ()
+    locked: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    backend: Part | None = None
+    refiners: tuple[Part, ...] = ()
+    prompt_filters: tuple[Part, ...] = ()
+    image_filters: tuple[Part, ...] = ()
+    auditors: tuple[Part, ...] = ()
+    watermark: Part | None = None
+    signer: Part | None = None
+    observers: tuple[Part, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    output: Output = Output()
+    record: Record = Record()
+    unsafe_without: tuple[Control, ...] = ()
