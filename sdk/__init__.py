@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sdk.audits.estimates import AttributeEstimator, Confusion, Estimate, findings_of
+    from sdk.durable import write_whole
     from sdk.errors import (
         BackendError,
         Cancelled,
@@ -133,9 +134,13 @@ __all__ = [
     "media_type_of",
     "read_manifests",
     "readings",
+    "write_whole",
 ]
 
 _ROOMS = {
+    "durable": """
+        write_whole
+    """,
     "audits.estimates": """
         AttributeEstimator Confusion Estimate findings_of
     """,

@@ -16,6 +16,7 @@ from sdk.cli_policy import policy
 from sdk.cli_screen import screen
 from sdk.cli_timestamp import timestamp
 from sdk.cli_tools import doctor, keys, models, plugin, plugins
+from sdk.cli_train import card, train
 from sdk.cli_verify import verify
 from sdk.terminal import app
 from sdk.version import VERSION
@@ -29,6 +30,8 @@ main.add_typer(policy, name="policy")
 main.command()(plugins)
 main.add_typer(plugin, name="plugin")
 main.command()(models)
+main.command()(train)
+main.command()(card)
 main.add_typer(keys, name="keys")
 main.add_typer(certs, name="certs")
 main.add_typer(trust, name="trust")

@@ -127,6 +127,13 @@ class Stop:
         self._asked = threading.Event()
         self._progress: Progress | None = None
         self._task: TaskID | None = None
+        self.told = ""
+        """What `tell` said last."""
+
+    @property
+    def shows(self) -> bool:
+        """Whether a bar is on the terminal."""
+        return self._progress is not None
 
     def __enter__(self) -> Stop:
         self._before = signal.signal(signal.SIGINT, self._interrupt)
@@ -157,6 +164,12 @@ class Stop:
             raise Cancelled("stopped by the user; nothing unfinished was signed or released")
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=done, total=total)
+
+    def tell(self, text: str) -> None:
+        """Show a few words beside the bar, such as the loss."""
+        self.told = text
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, description=f"{self._what}  {text}")
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         self._asked.set()

@@ -30,7 +30,7 @@ class DiffusionTrainer:
     """Trains, or goes on where the folder's `last.pt` stopped."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
+        self.recipe = self._recipe = recipe
         self._start = Path(recipe.start).expanduser()
         self._vae: Any = _open(AutoencoderKL, self._start / "vae").eval()
         self._scheduler: Any = _open(DDIMScheduler, self._start / "scheduler")
