@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sdk.evidence import Evidence, is_content, moment, stamp
+from sdk.lineage import ancestry, generator, links
 from sdk.manifests import ManifestStore, State, as_list, as_object
 from sdk.report import Axis, harmless
 from sdk.types import JSON
@@ -15,8 +16,6 @@ _AI = {
     "compositeWithTrainedAlgorithmicMedia": "edited-with-AI",
     "compositeSynthetic": "edited-with-AI",
 }
-MAX_DEPTH = 1000
-"""Manifests that are walked; longer chains end here."""
 
 
 def provenance(found: Evidence) -> Axis:
@@ -175,8 +174,13 @@ def chain(found: Evidence) -> Axis:
     store = found.store
     if store is None or store.state is State.UNREADABLE:
         return Axis(state="none", reason="there is no manifest to follow")
-    ancestors = len(_ancestry(store)) - 1
-    more: dict[str, JSON] = {"manifests": len(store.manifests), "ancestors": ancestors}
+    ancestors = len(ancestry(store)) - 1
+    more: dict[str, JSON] = {
+        "manifests": len(store.manifests),
+        "ancestors": ancestors,
+        "generator": generator(store, store.active),
+        "links": links(store),
+    }
     broken = found.inherited
     if broken:
         more["codes"] = [*sorted({harmless(s.code) for s in broken})]
@@ -241,7 +245,7 @@ def ai(found: Evidence) -> Axis:
 
 def _declarations(store: ManifestStore) -> Iterator[_Declared]:
     """Yield what each manifest declares, the active one first, then nearest ancestors."""
-    for label, parent_path in _ancestry(store).items():
+    for label, parent_path in ancestry(store).items():
         for data in store.assertions("c2pa.actions", label):
             for action in map(as_object, as_list(data.get("actions"))):
                 code = str(action.get("digitalSourceType")).rsplit("/", 1)[-1]
@@ -254,17 +258,3 @@ def _declarations(store: ManifestStore) -> Iterator[_Declared]:
                         parent_path=parent_path,
                         model=harmless(named or "not named"),
                     )
-
-
-def _ancestry(store: ManifestStore) -> dict[str, bool]:
-    """Return the manifests that the active one reaches → whether by parents only, nearest first."""
-    reached = {store.active: True}
-    queue = [store.active]
-    while queue and len(reached) < MAX_DEPTH:
-        label = queue.pop(0)
-        for item in map(as_object, as_list(store.manifests.get(label, {}).get("ingredients"))):
-            parent = str(item.get("active_manifest") or "")
-            if parent in store.manifests and parent not in reached:
-                reached[parent] = reached[label] and item.get("relationship") == "parentOf"
-                queue.append(parent)
-    return reached

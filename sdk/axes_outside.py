@@ -75,15 +75,7 @@ def policy(axes: Mapping[str, Axis], rules: Sequence[str]) -> Axis:
     """
     checks: list[JSON] = []
     failed: list[str] = []
-    for rule in rules:
-        name, _, allowed = rule.partition("=")
-        states = [state for state in allowed.split("|") if state]
-        if name not in AXES or name == "policy" or not states:
-            known = ", ".join(a for a in AXES if a != "policy")
-            raise VerifyError(
-                f"asked for the rule {harmless(rule)!r}; give AXIS=STATE or AXIS=STATE|STATE with "
-                f"an axis of {known}"
-            )
+    for rule, name, states in parsed(rules):
         met = axes[name].state in states
         checks.append({"rule": harmless(rule), "met": met, "found": axes[name].state})
         if not met:
@@ -94,3 +86,23 @@ def policy(axes: Mapping[str, Axis], rules: Sequence[str]) -> Axis:
     if not checks:
         return Axis(state="none", reason="no rule was given")
     return Axis(state="met", reason=f"all {len(checks)} rules are met", more={"rules": checks})
+
+
+def parsed(rules: Sequence[str]) -> list[tuple[str, str, list[str]]]:
+    """Return each rule with its axis and the states that it allows.
+
+    Raises:
+        VerifyError: a rule names no axis, or no state.
+    """
+    found = []
+    for rule in rules:
+        name, _, allowed = rule.partition("=")
+        states = [state for state in allowed.split("|") if state]
+        if name not in AXES or name == "policy" or not states:
+            known = ", ".join(a for a in AXES if a != "policy")
+            raise VerifyError(
+                f"asked for the rule {harmless(rule)!r}; give AXIS=STATE or AXIS=STATE|STATE with "
+                f"an axis of {known}"
+            )
+        found.append((rule, name, states))
+    return found

@@ -1,30 +1,31 @@
-"""`sdk verify`: where a picture came from and whether it changed, from the file alone."""
+"""`sdk verify`: where pictures came from and whether they changed, from the files alone."""
 
 from __future__ import annotations
 
+import glob
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from sdk.errors import LedgerError, RequestError, SDKError, VerifyError
-from sdk.terminal import AsJson, answer, described, errors, leave, note, say
+from sdk.errors import OutputError, RequestError
+from sdk.terminal import AsJson, Stop, errors, leave, note
 
 if TYPE_CHECKING:
-    from sdk.config import Config
-    from sdk.credentials import Repository
-    from sdk.evidence import Detector
-    from sdk.ledger import Ledger
-    from sdk.report import Report
-    from sdk.trust import Trust
+    from sdk.batch.asked import Asked, Outcome
 
 
 def verify(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files to judge.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Files, folders, or patterns such as 'a/**/*.png'."),
+    ],
     trust: Annotated[
         Path | None, typer.Option(help="Roots to trust for signatures: PEM, or a list as JSON.")
     ] = None,
@@ -46,120 +47,187 @@ def verify(
         bool, typer.Option("--second", help="Ask a second engine too (extra `engines`).")
     ] = False,
     pixels: Annotated[bool, typer.Option(help="Look for watermarks in the pixels.")] = True,
+    form: Annotated[
+        str,
+        typer.Option("--format", help="human, json, jsonl, sarif, junit, crjson or html."),
+    ] = "human",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the answer to this file.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Keep results in this file, and go on from it.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes for several files; 0 for one a core.")
+    ] = 0,
+    limit: Annotated[float, typer.Option(min=0.1, help="Seconds that one of several may take.")] = (
+        60.0
+    ),
+    fail_on: Annotated[
+        str, typer.Option(help="Only these count: error, absent, changed, untrusted, rule.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Say where pictures came from and whether they changed.
 
     Exit codes: 0 intact and trusted, 1 not readable, 3 no credentials, 4 changed, 5 intact but
     nobody you trust signed it, 6 a --rule is not met; of several files the highest.  --json
-    prints one document for one file, and one line a file for several.
+    prints one document for one file, and one line a file for several, as jsonl does.
     """
-    from sdk.config import load_config
-    from sdk.report import Exit
-    from sdk.verify import verify as judge
+    from sdk.batch.asked import Asked
+    from sdk.reports.summary import failing, overall
 
-    with errors(as_json):
-        config = load_config()
-        anchors = _trust(trust or (Path(config.trust) if config.trust else None), tsa_trust)
-        detectors = _detectors(watermark or ["tile"]) if pixels else []
-        when = _when(at)
-        worst = 0
-        with _ledger(config) as ledger, _repository(config, pixels) as repository:
-            for file in files:
-                try:
-                    report = judge(
-                        file,
-                        trust=anchors,
-                        ledger=ledger,
-                        detectors=detectors,
-                        credentials=repository,
-                        rules=rule or (),
-                        at=when,
-                        second=second,
-                    )
-                except VerifyError as error:
-                    worst = max(worst, Exit.FAILED)
-                    _failed(file, error, as_json, len(files))
-                    continue
-                worst = max(worst, report.exit_code)
-                _show(report, as_json, explain, len(files))
-    leave(int(worst))
+    chosen = _form("json" if as_json else form)
+    with errors(chosen in ("json", "jsonl")):
+        failing_on = failing(fail_on)
+        asked = Asked(
+            trust=str(trust or ""),
+            tsa_trust=str(tsa_trust or ""),
+            at=at,
+            rules=tuple(rule or ()),
+            watermarks=tuple(watermark or ["tile"]),
+            pixels=pixels,
+            second=second,
+            thumbnails=chosen == "html",
+            crjson=chosen == "crjson",
+        )
+        with ExitStack() as stack:
+            out = stack.enter_context(_output(output))
+            several = len(files) > 1 or _is_many(files[0])
+            run = _Run(asked, several=several, workers=workers, limit_s=limit, resume=resume)
+            outcomes = stack.enter_context(run.outcomes(files, chosen, out))
+            counts = _write(chosen, outcomes, out, several=several, explain=explain, on=failing_on)
+    leave(overall(counts, failing_on))
 
 
-def _trust(signers: Path | None, tsas: Path | None) -> Trust:
-    from sdk.trust import Trust, TrustList
+class _Run:
+    """How the outcomes come about."""
 
-    return Trust(
-        signers=TrustList.open(signers) if signers else None,
-        tsas=TrustList.open(tsas) if tsas else None,
-    )
+    def __init__(
+        self, asked: Asked, *, several: bool, workers: int, limit_s: float, resume: Path | None
+    ) -> None:
+        self._asked = asked
+        self._several = several
+        self._workers = workers
+        self._limit_s = limit_s
+        self._resume = resume
 
+    @contextmanager
+    def outcomes(
+        self, files: Sequence[str], form: str, out: IO[str]
+    ) -> Iterator[Iterator[Outcome]]:
+        """Judge the files, with a bar where nobody reads lines meanwhile."""
+        from sdk.batch.examiner import Examiner
+        from sdk.batch.names import expand
 
-def _detectors(names: list[str]) -> list[Detector]:
-    from sdk.registry import Registry
+        with ExitStack() as stack:
+            examiner = stack.enter_context(Examiner.open(self._asked))
+            if examiner.remark:
+                note(examiner.remark)
+            if not self._several:
+                yield iter([examiner.examine(files[0])])
+                return
+            names = expand(files)
+            lines = form in ("human", "json", "jsonl") and out.isatty()
+            watch = stack.enter_context(Stop("verifying", quiet=lines))
+            yield self._watched(names, watch)
 
-    registry = Registry()
-    return [registry.make("watermark", name) for name in names]
+    def _watched(self, names: Sequence[str], watch: Stop) -> Iterator[Outcome]:
+        for done, outcome in enumerate(self._judged(names), 1):
+            yield outcome
+            watch.step(done, len(names))
 
+    def _judged(self, names: Sequence[str]) -> Iterator[Outcome]:
+        from sdk.batch.pool import judge_all
+        from sdk.batch.results import Results
 
-@contextmanager
-def _ledger(config: Config) -> Iterator[Ledger | None]:
-    """The ledger of this machine, where there is one; without one the axis says unchecked."""
-    from sdk.config import read_ledger
-
-    try:
-        ledger = read_ledger(config)
-    except LedgerError as error:
-        if config.ledger:
-            raise
-        ledger = None
-        if "found no ledger" not in str(error):
-            note(f"the ledger was not asked: {error}")
-    if ledger is None:
-        yield None
-        return
-    with ledger:
-        yield ledger
-
-
-@contextmanager
-def _repository(config: Config, pixels: bool) -> Iterator[Repository | None]:
-    """The manifests kept on this machine, where there are any and pixels may be looked at."""
-    from sdk.config import read_credentials
-
-    repository = read_credentials(config) if pixels else None
-    if repository is None:
-        yield None
-        return
-    with repository:
-        yield repository
-
-
-def _when(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise RequestError(
-            f"asked to judge at {text!r}; give RFC 3339, such as 2026-11-23T12:00:00Z"
-        ) from exc
+        with ExitStack() as stack:
+            known: dict[str, Outcome] = {}
+            results = None
+            if self._resume is not None:
+                results = stack.enter_context(Results.open(self._resume, self._asked))
+                known = {name: old for name in names if (old := results.known(name)) is not None}
+            left = [name for name in names if name not in known]
+            fresh = stack.enter_context(
+                closing(judge_all(left, self._asked, workers=self._workers, limit_s=self._limit_s))
+            )
+            for name in names:
+                outcome = known.get(name) or next(fresh)
+                if results is not None and name not in known:
+                    results.add(outcome)
+                yield outcome
 
 
-def _show(report: Report, as_json: bool, explain: bool, count: int) -> None:
-    from sdk.render import render_text
+def _write(
+    form: str,
+    outcomes: Iterator[Outcome],
+    out: IO[str],
+    *,
+    several: bool,
+    explain: bool,
+    on: frozenset[int],
+) -> Counter[int]:
+    from sdk.reports.forms import WHOLE, whole
+    from sdk.reports.lines import crjson_line, human, json_line
+    from sdk.reports.summary import counted, table
 
-    if not as_json:
-        say(render_text(report, explain=explain))
-    elif count == 1:
-        answer(report.to_json())
+    if form in WHOLE:
+        kept = list(outcomes)
+        out.write(whole(form, kept, on))
+        return counted(kept)
+    counts: Counter[int] = Counter()
+    for outcome in outcomes:
+        counts[outcome.exit_code] += 1
+        if form == "human":
+            _tell(outcome, human(outcome, several=several, explain=explain), out, several)
+        elif form == "crjson":
+            out.write(crjson_line(outcome, several=several))
+        else:
+            out.write(json_line(outcome, indented=form == "json" and not several))
+    if form == "human" and several:
+        out.write("\n".join(table(counts)) + "\n")
+    return counts
+
+
+def _tell(outcome: Outcome, text: str, out: IO[str], several: bool) -> None:
+    """Print the answer; that one file has none goes to stderr."""
+    if outcome.report is None and not several:
+        note(f"error: {outcome.headline}")
     else:
-        say(json.dumps(report.to_json(), ensure_ascii=False))
+        out.write(text)
 
 
-def _failed(file: Path, error: SDKError, as_json: bool, count: int) -> None:
-    if not as_json:
-        note(f"error: {error}")
+@contextmanager
+def _output(path: Path | None) -> Iterator[IO[str]]:
+    """Where the answer goes: stdout, or a file that is whole or not there."""
+    if path is None:
+        yield sys.stdout
         return
-    document = {"file": str(file), "error": described(error), "exit_code": 1}
-    say(json.dumps(document, ensure_ascii=False, indent=2 if count == 1 else None))
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with fresh.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+        fresh.replace(path)
+    except OSError as exc:
+        raise OutputError(
+            f"asked to write {path}, found {exc.strerror}; name a file that can be written"
+        ) from exc
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _form(named: str) -> str:
+    from sdk.reports.forms import FORMS
+
+    if named not in FORMS:
+        raise typer.BadParameter(
+            f"{json.dumps(named)} is no format; give one of {', '.join(FORMS)}",
+            param_hint="--format",
+        )
+    return named
+
+
+def _is_many(name: str) -> bool:
+    if "\0" in name:
+        raise RequestError(f"asked to verify {name!r}, which is no file name")
+    return os.path.isdir(name) or (not os.path.lexists(name) and glob.has_magic(name))

@@ -153,6 +153,23 @@ def read_manifests(
         return _unreadable(f"{type(exc).__name__}: {exc}")
 
 
+def read_crjson(
+    source: bytes | BinaryIO, media_type: str, *, anchors: bytes = b""
+) -> dict[str, JSON] | None:
+    """Return the manifests of a file as crJSON, the form that C2PA's conformance tools read.
+
+    None when there are none, or they cannot be read.  Strings in it are hostile.
+    """
+    import c2pa
+
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        with c2pa.Reader(media_type, stream, context=_context(os.getpid(), anchors)) as reader:
+            return _object(reader.crjson())
+    except (c2pa.C2paError, OSError, ValueError, RecursionError):
+        return None
+
+
 @lru_cache(maxsize=64)
 def _context(pid: int, anchors: bytes) -> Context:
     """Make a context of this process: one that was inherited by a fork is not valid."""

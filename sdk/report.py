@@ -10,10 +10,11 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import cast
 
 from sdk.types import JSON
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """Of the JSON document; sdk/schemas/verify-1.json describes it."""
 AXES = (
     "provenance",
@@ -65,6 +66,12 @@ class Axis:
         """Return the axis as it stands in the JSON document."""
         return {"state": self.state, "reason": self.reason, **self.more}
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, JSON]) -> Axis:
+        """Read what `to_json` wrote."""
+        more = {key: value for key, value in document.items() if key not in ("state", "reason")}
+        return cls(state=str(document["state"]), reason=str(document["reason"]), more=more)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -100,6 +107,29 @@ class Report:
             "unsigned_claims": [dict(claim) for claim in self.claims],
             "failures": [dict(status) for status in self.statuses],
         }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, JSON]) -> Report:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: it is no such document.
+        """
+        try:
+            axes = cast("dict[str, dict[str, JSON]]", document["axes"])
+            return cls(
+                file=str(document["file"]),
+                sha256=str(document["sha256"]),
+                size=cast("int", document["size"]),
+                media_type=str(document["media_type"]),
+                headline=str(document["headline"]),
+                exit_code=Exit(cast("int", document["exit_code"])),
+                axes={name: Axis.from_json(axes[name]) for name in AXES},
+                claims=tuple(cast("list[dict[str, JSON]]", document["unsigned_claims"])),
+                statuses=tuple(cast("list[dict[str, JSON]]", document["failures"])),
+            )
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise ValueError(f"no report of sdk verify ({exc!r})") from exc
 
 
 def harmless(text: object, limit: int = MAX_TEXT) -> str:

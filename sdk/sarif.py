@@ -128,7 +128,11 @@ def uri_of(path: str | Path) -> str:
     given = Path(path)
     if given.is_absolute() and os.name == "nt":
         return given.as_uri()
-    reference = quote(os.fsencode(given.as_posix()), safe="/")
+    try:
+        name = os.fsencode(given.as_posix())
+    except UnicodeEncodeError:  # a lone surrogate, which no POSIX name and few Windows names have
+        name = given.as_posix().encode("utf-8", "surrogatepass")
+    reference = quote(name, safe="/")
     return f"file://{reference}" if given.is_absolute() else reference
 
 

@@ -45,12 +45,9 @@ def second_opinion(path: str | Path, media_type: str) -> Opinion:
     Raises:
         VerifyError: it is not installed.
     """
-    try:
-        import encypher_c2pa
-    except ImportError as exc:
-        raise VerifyError(
-            f"asked for a second engine, found no {ENGINE}; install the extra 'engines'"
-        ) from exc
+    require_engine()
+    import encypher_c2pa
+
     engine = f"{ENGINE} {version(ENGINE)}"
     try:
         found = encypher_c2pa.verify(
@@ -65,6 +62,20 @@ def second_opinion(path: str | Path, media_type: str) -> Opinion:
     parts = [f"{name} {found.get(name)}" for name in ("integrity", "signature", "hard_binding")]
     says = _SAYS.get(str(found.get("integrity")), "failed")
     return Opinion(engine=engine, says=says, detail=harmless(", ".join(parts)))
+
+
+def require_engine() -> None:
+    """Make sure that there is a second engine.
+
+    Raises:
+        VerifyError: it is not installed.
+    """
+    try:
+        import encypher_c2pa  # noqa: F401
+    except ImportError as exc:
+        raise VerifyError(
+            f"asked for a second engine, found no {ENGINE}; install the extra 'engines'"
+        ) from exc
 
 
 def compared(axis: Axis, opinion: Opinion) -> Axis:

@@ -12,8 +12,9 @@ from typing import BinaryIO
 from sdk.claims import MAX_SCAN
 from sdk.errors import VerifyError
 from sdk.formats import HEAD_BYTES, media_type_of
-from sdk.manifests import ManifestStore, read_manifests
+from sdk.manifests import ManifestStore, read_crjson, read_manifests
 from sdk.report import harmless
+from sdk.types import JSON
 
 IN_MEMORY = 64 * 1024 * 1024
 """Larger files are read piece by piece, and their pixels are not looked at."""
@@ -42,6 +43,13 @@ class Source:
             return read_manifests(self.data, self.media_type, anchors=anchors, details=True)
         self.stream.seek(0)
         return read_manifests(self.stream, self.media_type, anchors=anchors, details=True)
+
+    def crjson(self, anchors: bytes) -> dict[str, JSON] | None:
+        """Return the manifests as crJSON, judged under these roots; None without a manifest."""
+        if not self.is_whole:
+            self.stream.seek(0)
+        source = self.data if self.is_whole else self.stream
+        return read_crjson(source, self.media_type, anchors=anchors)
 
 
 def open_file(path: str | Path) -> BinaryIO:

@@ -26,7 +26,7 @@ from sdk.headline import exit_code, headline
 from sdk.manifests import ManifestStore
 from sdk.pixel_evidence import look
 from sdk.report import Axis, Report, harmless
-from sdk.second_opinion import compared, second_opinion
+from sdk.second_opinion import Opinion, compared, second_opinion
 from sdk.source import Source, open_file, read_source
 from sdk.trust import NO_TRUST, Trust
 
@@ -57,14 +57,36 @@ def verify(
     """
     with open_file(path) as file:
         source = read_source(file, str(path))
-        judge = _Judge(source, trust, at or datetime.now(UTC))
-        entries, problem = _look_up(ledger, source.sha256)
-        found = replace(judge.evidence(), entries=entries, ledger_problem=problem)
-        if detectors or (credentials is not None and found.store is None):
-            found = look(source, found, detectors, credentials, judge)
-        if second:
-            found = replace(found, opinion=second_opinion(path, source.media_type))
-        return conclude(source, found, rules)
+        return verify_source(
+            source,
+            trust=trust,
+            ledger=ledger,
+            detectors=detectors,
+            credentials=credentials,
+            rules=rules,
+            at=at,
+            opinion=second_opinion(path, source.media_type) if second else None,
+        )
+
+
+def verify_source(
+    source: Source,
+    *,
+    trust: Trust = NO_TRUST,
+    ledger: Finder | None = None,
+    detectors: Sequence[Detector] = (),
+    credentials: Repository | None = None,
+    rules: Sequence[str] = (),
+    at: datetime | None = None,
+    opinion: Opinion | None = None,
+) -> Report:
+    """Judge a file that was read already; as `verify`, with the opinion of another engine."""
+    judge = _Judge(source, trust, at or datetime.now(UTC))
+    entries, problem = _look_up(ledger, source.sha256)
+    found = replace(judge.evidence(), entries=entries, ledger_problem=problem, opinion=opinion)
+    if detectors or (credentials is not None and found.store is None):
+        found = look(source, found, detectors, credentials, judge)
+    return conclude(source, found, rules)
 
 
 class _Judge:

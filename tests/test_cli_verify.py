@@ -10,10 +10,17 @@ from pathlib import Path
 import jsonschema
 import pytest
 from PIL import Image
+from referencing import Registry, Resource
 from shell import run
 
 SCHEMA = json.loads(
     (Path(__file__).parent.parent / "sdk" / "schemas" / "verify-1.json").read_text("utf-8")
+)
+_LINE = json.loads(
+    (Path(__file__).parent.parent / "sdk" / "schemas" / "verify-line-1.json").read_text("utf-8")
+)
+LINES = jsonschema.Draft202012Validator(
+    _LINE, registry=Registry().with_resource(SCHEMA["$id"], Resource.from_contents(SCHEMA))
 )
 
 
@@ -80,6 +87,8 @@ def test_several_files_give_a_line_each_and_the_highest_code(picture: Path) -> N
     done = run("verify", "a.png", "broken.png", "ghost.png", "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["exit_code"] for line in lines] == [5, 1, 1]
+    for line in lines:
+        LINES.validate(line)
     assert "empty file" in lines[1]["error"]["message"]
     assert done.exit_code == 5
 
@@ -115,3 +124,56 @@ def test_verify_never_loads_torch_or_a_model(picture: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_gives_a_line_a_file_and_a_summary(picture: Path) -> None:
+    (picture.parent / "f").mkdir()
+    (picture.parent / "f" / "a.png").write_bytes(picture.read_bytes())
+    (picture.parent / "f" / "bad.jpg").write_bytes(b"")
+    done = run("verify", "f", "--no-pixels", "--workers", "1", "--resume", "r.jsonl")
+    assert done.exit_code == 5
+    assert "error          f/bad.jpg: asked to verify f/bad.jpg, found an empty file" in done.stdout
+    assert "2  files" in done.stdout
+    again = run("verify", "f", "--no-pixels", "--resume", "r.jsonl", "--fail-on", "changed,rule")
+    assert again.exit_code == 0
+    names = [json.loads(line)["name"] for line in Path("r.jsonl").read_text().splitlines()]
+    assert names == ["f/a.png", "f/bad.jpg", "f/bad.jpg"], "the error alone is tried again"
+
+
+@pytest.mark.parametrize("form", ["sarif", "junit", "html", "crjson", "jsonl", "json"])
+def test_every_form_is_written_to_a_file(picture: Path, form: str) -> None:
+    done = run("verify", "a.png", "--format", form, "-o", "out", "--no-pixels")
+    assert done.exit_code == 5
+    text = Path("out").read_text("utf-8")
+    starts = {"junit": "<?xml", "html": "<!DOCTYPE html>"}
+    assert text.startswith(starts.get(form, "{"))
+    if form not in starts:
+        document = json.loads(text)
+        assert document.keys() & {"manifests", "runs", "axes"}
+    if form == "html":
+        assert "data:image/jpeg;base64," in text
+    assert done.stdout == ""
+
+
+def test_crjson_is_the_form_of_the_conformance_tools(picture: Path) -> None:
+    document = json.loads(run("verify", "a.png", "--format", "crjson", "--trust", root()).stdout)
+    first = document["manifests"][0]
+    assert first["label"].startswith("urn:c2pa:")
+    codes = {entry["code"] for entry in first["validationResults"]["success"]}
+    assert "signingCredential.trusted" in codes
+    untrusted = run("verify", "a.png", "--format", "crjson", "--tsa-trust", root()).stdout
+    assert "signingCredential.trusted" not in untrusted, "a list for time-stamps vouches for nobody"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--format", "pdf"], "is no format"),
+        (["--fail-on", "colour"], "give some of"),
+        (["-o", "nowhere/out.html"], "name a file that can be written"),
+    ],
+)
+def test_who_asks_for_a_form_that_is_none_is_told(picture: Path, words: list, said: str) -> None:
+    done = run("verify", "a.png", "--no-pixels", *words)
+    assert done.exit_code in (1, 2)
+    assert said in done.stderr

@@ -26,7 +26,7 @@ LADDER = """
     pixels tlog types
     canonical certs keyfile models output report sealing sql_file sql_server terminal xmp
     when tables strictness packs policy
-    checkpoint fingerprint inputs manifests certprofile render sarif sql training trust
+    checkpoint fingerprint inputs manifests lineage certprofile explain render sarif sql training trust
 
     second_opinion claims credentials encode evidence keys request vault_store attest
     ledger_store ledger_audit ledger_tiles ledger_writer
@@ -38,6 +38,7 @@ LADDER = """
     decide observe receipts
     finishing screen pixel_evidence
     pipeline verify
+    batch reports
     audits
     runs
 
@@ -50,6 +51,8 @@ LADDER = """
 WINGS: dict[str, str] = {
     "audits": "estimates",
     "runs": "energy folder live used cards go",
+    "batch": "asked names examiner worker pool results",
+    "reports": "summary lines findings junit drawing page forms",
 }
 """Wing → its own ladder.  A wing is a folder of rooms for one noun that the governed call does not
 need; it imports the house below it, and is imported by the rooms above it on the ladder."""
