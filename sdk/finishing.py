@@ -15,22 +15,21 @@ from functools import partial
 
 import numpy as np
 
-from sdk import leaf
 from sdk.asking import shown, told, within
 from sdk.credentials import Repository
-from sdk.encode import decode, encode
+from sdk.encode import decode
 from sdk.errors import BackendError, MarkError, PluginError, RequestError, SealError
 from sdk.formats import HEAD_BYTES, media_type_of
 from sdk.hookspecs import Signer
+from sdk.label import burn
 from sdk.observe import CallWatch
 from sdk.parts import Named, Parts
 from sdk.phases import Draft, Marked, Sealed
 from sdk.pixels import Picture, Pixels, admit_pixels
 from sdk.policy import Policy
 from sdk.request import Request
-from sdk.types import JSON, Claim, Detection, Presence, Seal
-from sdk.version import GENERATOR, VERSION
-from sdk.xmp import EDITED, GENERATED, AigcLabel, xmp_packet
+from sdk.statement import claim_of, encode_with_claim, labels_on
+from sdk.types import Claim, Detection, Presence, Seal
 
 LOSSLESS = frozenset({"image/png", "image/tiff"})
 
@@ -102,12 +101,20 @@ def _refine(
     return picture, tuple(actions)
 
 
-def mark_pixels(parts: Parts, draft: Draft) -> tuple[Pixels, bytes]:
-    """Embed a fresh random id; returns the marked pixels and the id, or the pixels and b"".
+def mark_pixels(policy: Policy, parts: Parts, draft: Draft) -> tuple[Pixels, bytes]:
+    """Embed a fresh random id, then draw the visible labels; returns the pixels and the id.
+
+    The label covers a part of the mark, which is why the mark is read back from the final bytes.
 
     Raises:
-        MarkError: the picture is too small, or the watermark failed or changed the size.
+        MarkError: the picture is too small for mark or label, or the watermark failed or changed
+            the size.
     """
+    marked, payload = _embedded(parts, draft)
+    return burn(marked, labels_on(policy, draft)), payload
+
+
+def _embedded(parts: Parts, draft: Draft) -> tuple[Pixels, bytes]:
     mark, picture = parts.watermark, draft.picture
     if mark is None:
         return picture.pixels, b""
@@ -139,8 +146,8 @@ def seal_bytes(policy: Policy, parts: Parts, marked: Marked) -> Sealed:
         MarkError: the mark does not read back from the final bytes.
     """
     media_type = policy.output.media_type
-    claim = _claim(policy, parts, marked)
-    plain = _encoded(policy, claim, marked.picture.pixels)
+    claim = claim_of(policy, parts, marked)
+    plain = encode_with_claim(policy, claim, marked.picture.pixels)
     data, seal = plain, Seal(intact=False, manifest="", issuer="", trusted=False)
     if parts.signer is not None:
         data, seal = _sign(parts.signer, plain, claim, marked)
@@ -219,72 +226,3 @@ def _read_mark(policy: Policy, parts: Parts, final: Pixels, marked: Marked) -> D
     if found.weak and policy.output.refuse_weak_marks:
         raise MarkError("the mark would not survive re-encoding; the policy refuses weak marks")
     return found
-
-
-def _encoded(policy: Policy, claim: Claim, pixels: Pixels) -> bytes:
-    """Encode once, with everything that unsigned metadata shall say."""
-    output = policy.output
-    producer = output.aigc_producer
-    packet = xmp_packet(
-        digital_source_type=claim.digital_source_type,
-        ai_system=claim.model.name,
-        ai_system_version=claim.model.version,
-        creator_tool=f"{GENERATOR} {VERSION}",
-        created_at=claim.created_at,
-        aigc=AigcLabel(content_producer=producer, produce_id=claim.title) if producer else None,
-    )
-    return encode(
-        pixels,
-        output.media_type,
-        xmp=packet,
-        quality=output.quality,
-        chroma=output.chroma,
-        lossless=output.lossless,
-    )
-
-
-def _claim(policy: Policy, parts: Parts, marked: Marked) -> Claim:
-    draft = marked.audited.cleared.draft
-    request = draft.request
-    given = request.init_image or request.sketch
-    mark = parts.watermark
-    return Claim(
-        title=f"{draft.admitted.call[:12]}-{draft.index}",
-        media_type=policy.output.media_type,
-        created_at=leaf.now(),
-        digital_source_type=EDITED if given else GENERATED,
-        edited=given is not None,
-        generator=GENERATOR,
-        generator_version=VERSION,
-        model=parts.model,
-        parent=given.data if given else None,
-        parent_media_type=given.media_type if given else "",
-        soft_binding_alg=mark.part.algorithm if mark else "",
-        soft_binding_value=marked.payload,
-        actions=draft.actions,
-        evidence=_evidence(policy, parts, marked),
-    )
-
-
-def _evidence(policy: Policy, parts: Parts, marked: Marked) -> dict[str, JSON]:
-    """What was checked, for the manifest: ids, digests and decisions, no words of the request."""
-    audited = marked.audited
-    cleared = audited.cleared
-    admitted = cleared.draft.admitted
-    verdicts = (*admitted.verdicts, *cleared.verdicts, *audited.verdicts)
-    return {
-        "call": admitted.call,
-        "provider": policy.output.provider,
-        "policy": {
-            "name": policy.name,
-            "sha256": policy.digest,
-            "packs": [{"name": pack.name, "sha256": pack.sha256} for pack in policy.chain],
-        },
-        "unsafeWithout": list(policy.unsafe_without),
-        "controls": [
-            {"kind": p.kind, "name": p.name, "version": p.version, "sha256": p.sha256}
-            for p in parts.ids
-        ],
-        "verdicts": leaf.decided(verdicts),
-        "observations": leaf.measured(audited.findings),
-    }

@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 
 from sdk.canonical import canonical
 from sdk.errors import PluginError
+from sdk.label import Label
 from sdk.phases import Sealed
+from sdk.pixels import Picture
 from sdk.policy import Policy
 from sdk.registry import PluginId
 from sdk.request import Request
@@ -121,7 +123,19 @@ def measured(findings: Sequence[Finding]) -> list[JSON]:
     ]
 
 
-def released(sealed: Sealed) -> dict[str, JSON]:
+def labelled(labels: Sequence[Label], picture: Picture) -> list[JSON]:
+    """The visible labels in the pixels, with their height as a share of the shortest side."""
+    return [
+        {
+            "kind": label.kind,
+            "text": label.text,
+            "share": round(label.share(picture.width, picture.height), 4),
+        }
+        for label in labels
+    ]
+
+
+def released(sealed: Sealed, labels: Sequence[Label]) -> dict[str, JSON]:
     """The fields of a picture that leaves."""
     return {
         "outcome": "released",
@@ -132,6 +146,7 @@ def released(sealed: Sealed) -> dict[str, JSON]:
             "pixels_sha256": sealed.marked.picture.sha256,
             "mark": sealed.marked.payload.hex(),
             "mark_weak": sealed.detection.weak,
+            "labels": labelled(labels, sealed.marked.picture),
             "manifest": sealed.seal.manifest,
             "signer": sealed.seal.issuer,
         },

@@ -46,6 +46,7 @@ from sdk.policy import Policy, load
 from sdk.receipts import Receipts, check_vault
 from sdk.registry import Registry
 from sdk.request import Request
+from sdk.statement import labels_on
 from sdk.tables import Stage
 from sdk.types import Watch
 from sdk.vault import Vault
@@ -197,8 +198,8 @@ class Studio:
         return Audited(cleared, judged.findings, judged.verdicts)
 
     def mark(self, audited: Audited) -> Marked:
-        """Put a random id into the pixels."""
-        pixels, payload = mark_pixels(self._parts, audited.cleared.draft)
+        """Put a random id into the pixels, then the visible labels."""
+        pixels, payload = mark_pixels(self.policy, self._parts, audited.cleared.draft)
         self._tell("marked", audited.cleared.draft.admitted.call)
         return Marked(audited, Picture(pixels), payload)
 
@@ -213,7 +214,7 @@ class Studio:
         if self._credentials is not None:
             remember(self._credentials, self._parts, sealed)
         draft = sealed.marked.audited.cleared.draft
-        fields = leaf.released(sealed) | {
+        fields = leaf.released(sealed, labels_on(self.policy, draft)) | {
             "request": leaf.asked(draft.request, draft.index),
             "verdicts": leaf.decided(all_verdicts(sealed)),
             "observations": leaf.measured(sealed.marked.audited.findings),

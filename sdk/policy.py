@@ -24,7 +24,7 @@ from pydantic import Field, ValidationError, model_validator
 from sdk.canonical import canonical
 from sdk.errors import PolicyError
 from sdk.packs import problems, resolve
-from sdk.tables import Control, Name, Output, Part, Record, Rule, Stage, Strict
+from sdk.tables import Control, Marking, Name, Output, Part, Record, Rule, Stage, Strict
 
 CONTROLS: tuple[Control, ...] = get_args(Control)
 
@@ -37,10 +37,11 @@ CAPABILITIES = {
     "screen-prompts": "a prompt filter: 'lists' (base install) or 'gate' (extra: safety)",
     "screen-images": "an image filter: 'blank' (base install) or 'nsfw' (extra: safety)",
     "nearest-copy": "the auditor 'copies' (extra: safety)",
+    "time-stamp": "the signer 'c2pa' with timestamp_url, and timestamp = \"require\"",
 }
 """Capability a policy may require → what provides it."""
 CONTROL_CAPABILITIES = frozenset(
-    {"watermark", "c2pa", "screen-prompts", "screen-images", "nearest-copy"}
+    {"watermark", "c2pa", "screen-prompts", "screen-images", "nearest-copy", "time-stamp"}
 )
 """Those that no backend provides: looked for before a model is loaded."""
 
@@ -71,6 +72,7 @@ class Policy(Strict):
     rules: tuple[Rule, ...] = ()
     output: Output = Output()
     record: Record = Record()
+    marking: Marking = Marking()
     unsafe_without: tuple[Control, ...] = ()
     """Controls that this policy goes without, on purpose."""
     packs: tuple[Link, ...] = ()

@@ -30,9 +30,10 @@ JOINED = ("requires", "law")
 HIGHER = {
     "record.keep_months": 0,
     "output.refuse_weak_marks": False,
+    "marking.label_share": 0.06,
 }
 """Keys of which more is stricter, with their default."""
-GROWING: tuple[str, ...] = ()
+GROWING = ("marking.labels",)
 """Keys that hold a list of which more is stricter."""
 LOCKABLE = ("watermark", "signer", "unsafe_without", "record.personal", *HIGHER, *GROWING)
 """Paths that can be locked, beside rules and filters."""

@@ -114,6 +114,25 @@ class Record(Strict):
     """How long receipts must be kept at least; 0 names no duty.  Each receipt repeats it."""
 
 
+class Marking(Strict):
+    """What a person sees on the picture itself."""
+
+    labels: tuple[Literal["ai", "ai-kind", "cn", "cn-long"], ...] = ()
+    """Drawn into the pixels: `ai` says AI; `ai-kind` says AI GENERATED, or AI MODIFIED where an
+    input picture was given; `cn` says AI生成, `cn-long` 人工智能生成."""
+    label_share: Annotated[float, Field(ge=0.03, le=0.25)] = 0.06
+    """Least height of a label's characters, as a share of the shortest side.  China: 0.05."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Marking:
+        for one, other in (("ai", "ai-kind"), ("cn", "cn-long")):
+            if one in self.labels and other in self.labels:
+                raise ValueError(f"labels {one} and {other} say the same; choose one")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("a label is named twice; name it once")
+        return self
+
+
 class Table(Strict):
     """What one pack of a chain may say: every key of a policy, none of them needed."""
 
@@ -133,4 +152,5 @@ class Table(Strict):
     rules: tuple[Rule, ...] = ()
     output: Output = Output()
     record: Record = Record()
+    marking: Marking = Marking()
     unsafe_without: tuple[Control, ...] = ()

@@ -28,27 +28,28 @@ LADDER = """
     when tables strictness packs policy
     checkpoint fingerprint inputs manifests lineage certprofile explain render sarif sql training trust
 
-    second_opinion claims credentials encode evidence keys request vault_store attest
+    label second_opinion claims credentials encode evidence keys request vault_store attest
     ledger_store ledger_audit ledger_tiles ledger_writer
     asking axes complete headline hookspecs ledger members phases source vault
     axes_outside config recovery
 
     registry lanes leaf
     contract doctor parts scaffold
-    decide observe receipts
+    decide observe receipts statement
     finishing screen pixel_evidence
     pipeline verify
     batch reports
     audits
-    runs
+    runs dossier
 
     cli_certs cli_timestamp cli_ledger cli_policy cli_tools cli_verify cli_screen cli_generate
-    cli_train
+    cli_train cli_bench
     cli
 """
 """Rooms in order: each may import those before it.  A wing is one room here."""
 
 WINGS: dict[str, str] = {
+    "dossier": "rates cases evasions drawing page subjects attempts measure writing",
     "audits": "estimates",
     "runs": "energy folder live used cards go",
     "batch": "asked names examiner worker pool results",

@@ -55,6 +55,7 @@ class C2PASigner:
 
     media_types = MEDIA_TYPES
     provides = frozenset({"c2pa"})
+    """With a time-stamp authority that must answer, `time-stamp` too."""
 
     def __init__(
         self,
@@ -95,6 +96,8 @@ class C2PASigner:
                 "asked for only a part of the credential; give `certificate` with one of `key`, "
                 "`pkcs11` and `sign`, or none of them for a development certificate"
             )
+        if timestamp_url and timestamp == "require":
+            self.provides = frozenset({"c2pa", "time-stamp"})
         self._remote: RemoteKey | None = None
         if certificate and key:
             self.credential = SigningCredential.open(certificate, key)

@@ -1,0 +1,99 @@
+"""What a file says about itself: the claim of its manifest, its metadata, its visible labels.
+
+Ids, digests, decisions and names of code; no words of the request.
+"""
+
+from __future__ import annotations
+
+from sdk import leaf
+from sdk.encode import encode
+from sdk.label import Label, labels_for
+from sdk.parts import Parts
+from sdk.phases import Draft, Marked
+from sdk.pixels import Pixels
+from sdk.policy import Policy
+from sdk.types import JSON, Claim
+from sdk.version import GENERATOR, VERSION
+from sdk.xmp import EDITED, GENERATED, AigcLabel, xmp_packet
+
+
+def labels_on(policy: Policy, draft: Draft) -> tuple[Label, ...]:
+    """Return the visible labels that the policy puts on a picture."""
+    return labels_for(
+        policy.marking.labels,
+        policy.marking.label_share,
+        edited=bool(draft.request.init_image or draft.request.sketch),
+        width=draft.picture.width,
+        height=draft.picture.height,
+    )
+
+
+def encode_with_claim(policy: Policy, claim: Claim, pixels: Pixels) -> bytes:
+    """Encode once, with everything that unsigned metadata shall say."""
+    output = policy.output
+    producer = output.aigc_producer
+    packet = xmp_packet(
+        digital_source_type=claim.digital_source_type,
+        ai_system=claim.model.name,
+        ai_system_version=claim.model.version,
+        creator_tool=f"{GENERATOR} {VERSION}",
+        created_at=claim.created_at,
+        aigc=AigcLabel(content_producer=producer, produce_id=claim.title) if producer else None,
+    )
+    return encode(
+        pixels,
+        output.media_type,
+        xmp=packet,
+        quality=output.quality,
+        chroma=output.chroma,
+        lossless=output.lossless,
+    )
+
+
+def claim_of(policy: Policy, parts: Parts, marked: Marked) -> Claim:
+    """Return what the signed manifest shall say."""
+    draft = marked.audited.cleared.draft
+    request = draft.request
+    given = request.init_image or request.sketch
+    mark = parts.watermark
+    return Claim(
+        title=f"{draft.admitted.call[:12]}-{draft.index}",
+        media_type=policy.output.media_type,
+        created_at=leaf.now(),
+        digital_source_type=EDITED if given else GENERATED,
+        edited=given is not None,
+        generator=GENERATOR,
+        generator_version=VERSION,
+        model=parts.model,
+        parent=given.data if given else None,
+        parent_media_type=given.media_type if given else "",
+        soft_binding_alg=mark.part.algorithm if mark else "",
+        soft_binding_value=marked.payload,
+        actions=draft.actions,
+        evidence=_evidence(policy, parts, marked),
+    )
+
+
+def _evidence(policy: Policy, parts: Parts, marked: Marked) -> dict[str, JSON]:
+    """What was checked, for the manifest: ids, digests and decisions, no words of the request."""
+    audited = marked.audited
+    cleared = audited.cleared
+    admitted = cleared.draft.admitted
+    verdicts = (*admitted.verdicts, *cleared.verdicts, *audited.verdicts)
+    return {
+        "call": admitted.call,
+        "provider": policy.output.provider,
+        "policy": {
+            "name": policy.name,
+            "sha256": policy.digest,
+            "packs": [{"name": pack.name, "sha256": pack.sha256} for pack in policy.chain],
+        },
+        "unsafeWithout": list(policy.unsafe_without),
+        "labels": leaf.labelled(labels_on(policy, cleared.draft), cleared.draft.picture),
+        "controls": [
+            {"kind": p.kind, "name": p.name, "version": p.version, "sha256": p.sha256}
+            for p in parts.ids
+        ],
+        "verdicts": leaf.decided(verdicts),
+        "observations": leaf.measured(audited.findings),
+    }
