@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sdk.cli_bench import bench
 from sdk.cli_certs import certs, trust
 from sdk.cli_generate import generate
 from sdk.cli_ledger import ledger
@@ -27,6 +28,7 @@ main.command()(verify)
 main.command()(screen)
 main.add_typer(ledger, name="ledger")
 main.add_typer(policy, name="policy")
+main.add_typer(bench, name="bench")
 main.command()(plugins)
 main.add_typer(plugin, name="plugin")
 main.command()(models)

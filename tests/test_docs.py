@@ -87,7 +87,11 @@ def test_every_sdk_command_in_a_shell_block_exists_with_its_options(page: str):
         words = shlex.split(line.removeprefix("$ "), comments=True) if "sdk " in line else []
         if words[:1] != ["sdk"]:
             continue
-        path = words[1:3] if words[1] in ("ledger", "policy", "plugin", "keys") else words[1:2]
+        path = (
+            words[1:3]
+            if words[1] in ("ledger", "policy", "plugin", "keys", "bench")
+            else words[1:2]
+        )
         shown = docs.help_of(tuple(path))
         for option in (word for word in words if re.fullmatch(r"-\w|--[\w-]+", word)):
             assert re.search(rf"(^|[\s,]){option}\b", shown), f"{page}: {line}"

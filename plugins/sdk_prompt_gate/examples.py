@@ -37,6 +37,11 @@ class Example:
     """How it was made from another: `long`, `style`, `typo`; empty for an original."""
     strength: float = 1.0
     """How far the label is trusted, 0..1."""
+    licence: str = ""
+    """SPDX expression, where the file says it."""
+    language: str = ""
+    resembles: str = ""
+    """The category that a harmless prompt was written to look like."""
     part: int = TRAIN
 
 
@@ -81,6 +86,9 @@ def _example(line: str, where: str) -> Example:
         source=str(row.get("source", "")),
         varied=str(row.get("varied", "")),
         strength=strength,
+        licence=str(row.get("licence", "")),
+        language=str(row.get("lang") or ""),
+        resembles=str(row.get("near") or ""),
     )
 
 
@@ -95,6 +103,9 @@ def write(path: Path, examples: Iterable[Example]) -> None:
                 "source": e.source,
                 "varied": e.varied,
                 "weight": e.strength,
+                "licence": e.licence,
+                "lang": e.language,
+                "near": e.resembles,
             }
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 

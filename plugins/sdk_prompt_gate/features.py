@@ -14,6 +14,9 @@ from sdk import Watch
 
 from .encoder import Encoder
 
+AT_ONCE = 32
+"""Texts that run through the encoder together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -54,12 +57,12 @@ def _write(encoder: Encoder, texts: Sequence[str], folder: Path, watch: Watch) -
         folder / "tokens.npy", mode="w+", dtype=np.float16, shape=(int(starts[-1]), 512)
     )
     whole = np.zeros((len(texts), 1024), np.float16)
-    for i, part in enumerate(ids):
-        views = encoder.encode(part)
-        tokens[starts[i] : starts[i + 1]] = views.tokens
-        whole[i] = np.concatenate([views.sentence, views.pooled])
-        if i % 1000 == 999 or i + 1 == len(ids):
-            watch.step(i + 1, len(ids))
+    for begin in range(0, len(ids), AT_ONCE):
+        views = encoder.encode_many(ids[begin : begin + AT_ONCE])
+        for i, seen in enumerate(views, begin):
+            tokens[starts[i] : starts[i + 1]] = seen.tokens
+            whole[i] = np.concatenate([seen.sentence, seen.pooled])
+        watch.step(min(begin + AT_ONCE, len(ids)), len(ids))
     tokens.flush()
     np.save(folder / "whole.npy", whole)
     np.save(folder / "starts.npy", starts)

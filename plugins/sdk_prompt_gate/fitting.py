@@ -23,6 +23,8 @@ TRUST: Mapping[str, float] = {
     "nibbler_r4": 4.0,
     "coprov2": 0.6,
     "diffusiondb_refl": 0.5,
+    "contrast": 4.0,
+    "languages": 6.0,
 }
 """Weight of one prompt, so that sources of a thousand count beside one of thirty thousand."""
 UNLISTED = 0.15
@@ -45,7 +47,7 @@ def importance(examples: Sequence[Example]) -> Floats:
     """(N,): weight of every example."""
     return np.array(
         [
-            TRUST.get(e.source, 1.0) * e.strength * (0.5 if e.varied == "typo" else 1.0)
+            TRUST.get(e.source, 1.0) * e.strength * (0.8 if e.varied == "typo" else 1.0)
             for e in examples
         ],
         np.float32,

@@ -48,7 +48,7 @@ class Gate:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
             raise PluginError(
                 f"asked for the gate's weights {path.name}, found {exc}; "
-                "reinstall, or train them: python -m sdk_prompt_gate.train"
+                "reinstall, or train them: sdk train prompt-filter"
             ) from exc
         if self.about.get("format") != FORMAT or tuple(_texts(self.about.get("heads"))) != HEADS:
             raise PluginError(

@@ -1,21 +1,17 @@
 """Train the gate's weights from labelled prompts.
 
-    python -m sdk_prompt_gate.train --data prompts.jsonl.gz --out weights
+    sdk train prompt-filter --data prompts --data-set file=prompts.jsonl.gz -o run
 
 Encodes every prompt, groups near-copies, holds out two parts, fits the members and the word
-weights on the rest, calibrates on the one part and measures on the other, and writes `gate.npz`
-with a model card.  Needs the extras `safety` and `generate` (torch) and scikit-learn.  The same
-data and seeds give the same weights up to floating-point order.
+weights on the rest, and calibrates on the one part; the other is left as `held-out.jsonl.gz` in
+the cache for `sdk bench safety`.  Needs the extras `safety`, `generate` (torch) and `train`
+(scikit-learn).  The same data and seeds give the same weights up to floating-point order.
 """
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import json
-import logging
 import random
-import time
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,13 +22,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sdk import DataError, TrainError
+from sdk import DataError, TrainError, Watch
 
+from .contrast import contrast, held_languages
 from .encoder import WEIGHTS_SHA256, Encoder, Floats, Views
-from .examples import CALIBRATE, PLAIN, TEST, TRAIN, Example, people, read, split, vary, write
+from .examples import CALIBRATE, PLAIN, TEST, TRAIN, Example, people, split, vary, write
 from .features import Encoded, encode, joined
 from .fitting import Place, fit_member, fit_words, importance, targets, tokens_of
-from .measures import threshold_at
 from .network import FORMAT, HEADS, Gate
 from .restore import sentence_case
 
@@ -40,56 +36,80 @@ CLUSTERS = 1500
 """Groups of near-copies, by k-means on the sentence view; whole groups are dealt to the parts."""
 MAX_OF_A_KIND = 1000
 MARGIN = 0.75
-log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Logged:
-    """A watch that logs, at most every ten seconds."""
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of the whole run, for a watch that hears of the whole."""
 
-    what: str
-    at: float = 0.0
+    watch: Watch
+    begins: float
+    ends: float
+    """Shares of the run, 0..1."""
 
     def step(self, done: int, total: int, /) -> None:
-        """Note how far the work is."""
-        if time.monotonic() - self.at > 10 or done == total:
-            log.info("%s: %d of %d", self.what, done, total)
-            self.at = time.monotonic()
+        """Say how far the whole run is, in thousandths."""
+        at = self.begins + (self.ends - self.begins) * done / max(total, 1)
+        self.watch.step(int(1000 * at), 1000)
 
 
-def train(data: Path, out: Path, *, members: int = 2, epochs: int = 4, cache: Path) -> Path:
+def train(
+    given: Sequence[Example],
+    out: Path,
+    *,
+    members: int = 2,
+    epochs: int = 4,
+    cache: Path,
+    watch: Watch,
+) -> Path:
     """Fit, calibrate and write `out`/gate.npz; returns its path.
 
     Raises:
-        DataError: the data cannot be read or is too one-sided to train on.
+        DataError: the data are too one-sided to train on.
         TrainError: torch or scikit-learn is not installed.
+        Cancelled: `watch` said so; what was encoded stays in `cache`.
     """
-    encoder = Encoder()
-    plain = read(data)
-    seen = encode(encoder, [e.text for e in plain], cache, Logged("encode"))
-    plain = split(plain, _groups(seen))
-    varied = vary(plain)
-    seen_varied = encode(encoder, [e.text for e in varied], cache, Logged("encode varied"))
-    known = people()
-    seen_people = encode(encoder, [e.text for e in known], cache, Logged("encode people"))
+    seen = _encode(given, cache, Stage(watch, 0.0, 0.3))
+    plain = split(given, _groups(seen))
     _check_covered(plain)
-    examples, places = [*plain, *varied, *known], joined(seen, seen_varied, seen_people)
-    write(cache / "held-out.jsonl.gz", [e for e in examples if e.part == TEST])
+    varied, written = vary(plain), [*people(), *contrast()]
+    examples = [*plain, *varied, *written]
+    places = joined(
+        seen,
+        _encode(varied, cache, Stage(watch, 0.3, 0.55)),
+        _encode(written, cache, Stage(watch, 0.55, 0.56)),
+    )
+    write(
+        cache / "held-out.jsonl.gz", [*(e for e in examples if e.part == TEST), *held_languages()]
+    )
     fitted = [i for i, e in enumerate(examples) if e.part == TRAIN and e.strength >= 0.3]
-    tables = _fit([examples[i] for i in fitted], [places[i] for i in fitted], members, epochs)
+    kept, seen_in = [examples[i] for i in fitted], [places[i] for i in fitted]
+    tables = _fit(kept, seen_in, members, epochs, watch)
     about: dict[str, object] = {
         "format": FORMAT,
         "heads": list(HEADS),
         "encoder_sha256": WEIGHTS_SHA256,
-        "data_sha256": hashlib.sha256(data.read_bytes()).hexdigest(),
-        "examples": {"read": len(plain), "varied": len(varied), "trained_on": len(fitted)},
+        "examples": {
+            "read": len(plain),
+            "varied": len(varied),
+            "written": len(written),
+            "trained_on": len(fitted),
+        },
     }
     out.mkdir(parents=True, exist_ok=True)
     target = out / "gate.npz"
     tables["platt"] = np.array([[1.0] * len(HEADS), [0.0] * len(HEADS)], np.float32)
     _save(target, tables, about)
-    calibrate(target, tables, about, _some([e for e in examples if e.part == CALIBRATE]), cache)
+    held = _some([i for i, e in enumerate(examples) if e.part == CALIBRATE], examples)
+    calibrate(target, tables, about, [examples[i] for i in held], [places[i] for i in held])
+    watch.step(1000, 1000)
     return target
+
+
+def _encode(examples: Sequence[Example], cache: Path, watch: Watch) -> Encoded:
+    """Encode texts as the gate reads them, in sentence case: case would tell the source."""
+    texts = [sentence_case(e.text) for e in examples]
+    return encode(Encoder(), texts, cache, watch)
 
 
 def calibrate(
@@ -97,35 +117,35 @@ def calibrate(
     tables: dict[str, NDArray[np.generic]],
     about: dict[str, object],
     held: Sequence[Example],
-    cache: Path,
+    places: Sequence[Place],
 ) -> None:
-    """Add Platt scaling, thresholds and the languages' offsets, measured on the held-out part.
-
-    Texts are read as the gate reads them, in sentence case; the fit sees them as written.
-    """
-    gate, encoder = Gate(target), Encoder()
-    texts = [sentence_case(e.text) for e in held]
-    seen = encode(encoder, texts, cache, Logged("encode for calibration"))
-    logits = np.array([gate.logits(views_of((seen, i)), text) for i, text in enumerate(texts)])
+    """Add Platt scaling, thresholds and the languages' offsets, measured on the held-out part."""
+    gate = Gate(target)
+    logits = np.array(
+        [
+            gate.logits(views_of(place), sentence_case(e.text))
+            for e, place in zip(held, places, strict=True)
+        ]
+    )
     tables["platt"] = np.array([_platt(logits, held, head) for head in HEADS], np.float32).T
     _save(target, tables, about)
     gate = Gate(target)
     p = np.array([gate.probabilities(row, "en")["unsafe"] for row in logits])
     about["thresholds"] = thresholds(p, held)
     _save(target, tables, about)
-    about["language_offsets"] = _offsets(Gate(target), encoder)
+    about["language_offsets"] = _offsets(Gate(target), Encoder())
     _save(target, tables, about)
 
 
-def _some(held: Sequence[Example]) -> list[Example]:
-    """At most MAX_OF_A_KIND of every source, kind and label."""
+def _some(held: Sequence[int], examples: Sequence[Example]) -> list[int]:
+    """Places of at most MAX_OF_A_KIND examples of every source, kind and label."""
     kinds: Counter[str] = Counter()
     out = []
-    for example in random.Random(3).sample(list(held), len(held)):
-        kind = _kind(example)
+    for i in random.Random(3).sample(list(held), len(held)):
+        kind = _kind(examples[i])
         kinds[kind] += 1
         if kinds[kind] <= MAX_OF_A_KIND:
-            out.append(example)
+            out.append(i)
     return out
 
 
@@ -137,7 +157,7 @@ def thresholds(p: NDArray[np.float64], held: Sequence[Example]) -> dict[str, flo
     """`unsafe` scores that keep the promises about harmless prompts.
 
     `at_1`: at most 1 % of ordinary prompts, 2 % of long ones, of look-alikes and of
-    those about minorities reach it.
+    those about minorities and children reach it, and 5 % of those written to look unsafe.
     `at_5`: five times as many.
     """
 
@@ -154,6 +174,8 @@ def thresholds(p: NDArray[np.float64], held: Sequence[Example]) -> dict[str, flo
         (of(varied="long"), 0.02),
         (of(sources=("overt_benign",)), 0.02),
         (of(sources=("people",)), 0.02),
+        (of(sources=("everyday",)), 0.02),
+        (of(sources=("contrast",)), 0.05),
     )
     return {
         f"at_{times}": round(
@@ -166,6 +188,13 @@ def thresholds(p: NDArray[np.float64], held: Sequence[Example]) -> dict[str, flo
         )
         for times in (1, 5)
     }
+
+
+def threshold_at(benign: NDArray[np.float64], share: float) -> float:
+    """The lowest bound that at most `share` of benign scores reach."""
+    scores = np.sort(benign)[::-1]
+    allowed = int(share * scores.size)
+    return float(np.nextafter(scores[allowed], np.inf))
 
 
 def views_of(place: Place) -> Views:
@@ -187,16 +216,19 @@ def _check_covered(examples: Sequence[Example]) -> None:
 
 
 def _fit(
-    examples: Sequence[Example], places: Sequence[Place], members: int, epochs: int
+    examples: Sequence[Example],
+    places: Sequence[Place],
+    members: int,
+    epochs: int,
+    watch: Watch,
 ) -> dict[str, NDArray[np.generic]]:
     y, weight = targets(examples), importance(examples)
     tables: dict[str, NDArray[np.generic]] = {"members": np.array(members)}
     try:
         counts, lexical = fit_words(examples, y, weight)
         for seed in range(members):
-            fitted = fit_member(
-                places, y, weight, seed=seed, epochs=epochs, watch=Logged(f"member {seed}")
-            )
+            stage = Stage(watch, 0.6 + 0.36 * seed / members, 0.6 + 0.36 * (seed + 1) / members)
+            fitted = fit_member(places, y, weight, seed=seed, epochs=epochs, watch=stage)
             tables |= {f"m{seed}.{name}": table for name, table in fitted.items()}
     except ImportError as exc:
         raise TrainError(
@@ -266,20 +298,3 @@ def _save(
     partial = target.with_suffix(".part.npz")
     np.savez_compressed(partial, about=text, **tables)  # type: ignore[arg-type]
     partial.replace(target)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m sdk_prompt_gate.train", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, default=Path("gate-cache"))
-    parser.add_argument("--members", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=4)
-    asked = parser.parse_args(arguments)
-    train(asked.data, asked.out, members=asked.members, epochs=asked.epochs, cache=asked.cache)
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
-    main()

