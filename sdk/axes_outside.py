@@ -7,7 +7,11 @@ from collections.abc import Mapping, Sequence
 from sdk.errors import VerifyError
 from sdk.evidence import Evidence, soft_bindings
 from sdk.report import AXES, Axis, harmless
+from sdk.strict import RULES, Complaint
 from sdk.types import JSON, Detection, Presence
+
+MOST_COMPLAINTS = 100
+"""Strict complaints that a report holds."""
 
 
 def watermark(found: Evidence) -> Axis:
@@ -67,8 +71,12 @@ def ledger(found: Evidence) -> Axis:
     return Axis(state="recorded", reason=f"released with receipt {first.index}", more=more)
 
 
-def policy(axes: Mapping[str, Axis], rules: Sequence[str]) -> Axis:
-    """Whether every rule `axis=state|state` that the user gave is met.
+def policy(
+    axes: Mapping[str, Axis],
+    rules: Sequence[str],
+    strict: Sequence[Complaint] | None = None,
+) -> Axis:
+    """Whether every rule `axis=state|state` that the user gave is met, and the strict ones.
 
     Raises:
         VerifyError: a rule names no axis, or no state.
@@ -80,9 +88,18 @@ def policy(axes: Mapping[str, Axis], rules: Sequence[str]) -> Axis:
         checks.append({"rule": harmless(rule), "met": met, "found": axes[name].state})
         if not met:
             failed.append(f"{name} is {axes[name].state}, not {' or '.join(states)}")
+    for code in RULES if strict is not None else ():
+        broken = [complaint for complaint in strict or () if complaint.code == code]
+        said = [complaint.found for complaint in broken]
+        checks.append({"rule": code, "met": not broken, "found": said[0] if said else "kept"})
+        if broken:
+            others = f" and {len(said) - 1} more" if len(said) > 1 else ""
+            failed.append(f"{code}: {said[0]}{others} ({broken[0].section})")
     if failed:
-        reason = harmless("; ".join(failed))
-        return Axis(state="failed", reason=reason, more={"rules": checks})
+        more: dict[str, JSON] = {"rules": checks}
+        if strict:
+            more["strict"] = [complaint.to_json() for complaint in strict[:MOST_COMPLAINTS]]
+        return Axis(state="failed", reason=harmless("; ".join(failed), 600), more=more)
     if not checks:
         return Axis(state="none", reason="no rule was given")
     return Axis(state="met", reason=f"all {len(checks)} rules are met", more={"rules": checks})

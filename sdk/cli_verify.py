@@ -46,6 +46,14 @@ def verify(
     second: Annotated[
         bool, typer.Option("--second", help="Ask a second engine too (extra `engines`).")
     ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="No data in padding, registered marks, nothing deprecated."),
+    ] = False,
+    soft_binding: Annotated[
+        list[str] | None,
+        typer.Option(help="An algorithm that counts as registered under --strict."),
+    ] = None,
     pixels: Annotated[bool, typer.Option(help="Look for watermarks in the pixels.")] = True,
     form: Annotated[
         str,
@@ -88,6 +96,8 @@ def verify(
             watermarks=tuple(watermark or ["tile"]),
             pixels=pixels,
             second=second,
+            strict=strict,
+            soft_bindings=tuple(soft_binding or ()),
             thumbnails=chosen == "html",
             crjson=chosen == "crjson",
         )

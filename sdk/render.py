@@ -37,10 +37,10 @@ def render_text(report: Report, *, explain: bool = False) -> str:
 def _explained(report: Report) -> list[str]:
     """Say for each failure once what it means, what may have caused it, and what to do."""
     lines: list[str] = []
-    for code in dict.fromkeys(str(status["code"]) for status in report.statuses):
+    for code, place in report.codes.items():
         about = explained(code)
-        recorded = all(s["recorded"] for s in report.statuses if s["code"] == code)
-        where = " (in an ancestor, when it was used)" if recorded else ""
+        where = f" ({place})" if place and not code.startswith("strict.") else ""
+        where = where or (f": {place}" if place else "")
         lines += ["", f"  {code}{where}", f"    means  {about.means}"]
         lines += [f"    cause  {about.cause}", f"    do     {about.do}"]
     return lines or ["", "  nothing failed"]

@@ -93,6 +93,21 @@ class Report:
     statuses: tuple[Mapping[str, JSON], ...] = ()
     """C2PA status codes that are failures."""
 
+    @property
+    def codes(self) -> dict[str, str]:
+        """Every status code that failed and every strict rule that is broken → where, harmless."""
+        found: dict[str, str] = {}
+        for status in self.statuses:
+            code = str(status["code"])
+            old = all(s["recorded"] for s in self.statuses if s["code"] == code)
+            found.setdefault(code, "in an ancestor, when it was used" if old else "")
+        strict = self.axes["policy"].more.get("strict")
+        for complaint in strict if isinstance(strict, list) else ():
+            if isinstance(complaint, dict):
+                where = f"{complaint.get('found')} ({complaint.get('section')})"
+                found.setdefault(str(complaint.get("code")), where)
+        return found
+
     def to_json(self) -> dict[str, JSON]:
         """Return the JSON document of sdk/schemas/verify-1.json."""
         return {

@@ -28,6 +28,7 @@ from sdk.pixel_evidence import look
 from sdk.report import Axis, Report, harmless
 from sdk.second_opinion import Opinion, compared, second_opinion
 from sdk.source import Source, open_file, read_source
+from sdk.strict import Complaint, complaints
 from sdk.trust import NO_TRUST, Trust
 
 if TYPE_CHECKING:
@@ -44,13 +45,16 @@ def verify(
     rules: Sequence[str] = (),
     at: datetime | None = None,
     second: bool = False,
+    strict: bool = False,
+    soft_bindings: Sequence[str] = (),
 ) -> Report:
     """Judge one file.
 
     `ledger` is asked for a receipt of these bytes, `detectors` for marks in the pixels, and
     `credentials` for the manifest of a file that has none; `rules` are `axis=state|state`.
     Certificates are judged at `at`, now by default.  `second` asks another engine about the
-    integrity of the file as it is (`sdk.second_opinion`).
+    integrity of the file as it is (`sdk.second_opinion`).  `strict` adds the rules of
+    `sdk.strict`, under which `soft_bindings` are algorithms that count beside the registered ones.
 
     Raises:
         VerifyError: not a regular file, empty, or it cannot be read; or a rule is none.
@@ -66,6 +70,8 @@ def verify(
             rules=rules,
             at=at,
             opinion=second_opinion(path, source.media_type) if second else None,
+            strict=strict,
+            soft_bindings=soft_bindings,
         )
 
 
@@ -79,6 +85,8 @@ def verify_source(
     rules: Sequence[str] = (),
     at: datetime | None = None,
     opinion: Opinion | None = None,
+    strict: bool = False,
+    soft_bindings: Sequence[str] = (),
 ) -> Report:
     """Judge a file that was read already; as `verify`, with the opinion of another engine."""
     judge = _Judge(source, trust, at or datetime.now(UTC))
@@ -86,7 +94,7 @@ def verify_source(
     found = replace(judge.evidence(), entries=entries, ledger_problem=problem, opinion=opinion)
     if detectors or (credentials is not None and found.store is None):
         found = look(source, found, detectors, credentials, judge)
-    return conclude(source, found, rules)
+    return conclude(source, found, rules, complaints(source, soft_bindings) if strict else None)
 
 
 class _Judge:
@@ -117,8 +125,13 @@ class _Judge:
         return replace(found, joint=read(trust.signers.pem + trust.tsas.pem))
 
 
-def conclude(source: Source, found: Evidence, rules: Sequence[str]) -> Report:
-    """Make the report from the evidence."""
+def conclude(
+    source: Source,
+    found: Evidence,
+    rules: Sequence[str],
+    strict: Sequence[Complaint] | None = None,
+) -> Report:
+    """Make the report from the evidence; `strict` are complaints where they were asked for."""
     axes: dict[str, Axis] = {
         "provenance": provenance(found),
         "integrity": integrity(found),
@@ -133,7 +146,7 @@ def conclude(source: Source, found: Evidence, rules: Sequence[str]) -> Report:
     }
     if found.opinion is not None and found.recovered is None:
         axes["integrity"] = compared(axes["integrity"], found.opinion)
-    axes["policy"] = policy(axes, rules)
+    axes["policy"] = policy(axes, rules, strict)
     failures = found.store.failures if found.store else ()
     return Report(
         file=source.name,

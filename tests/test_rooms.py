@@ -31,7 +31,7 @@ LADDER = """
     label second_opinion claims credentials encode evidence keys request vault_store attest
     ledger_store ledger_audit ledger_tiles ledger_writer
     asking axes complete headline hookspecs ledger members phases source vault
-    axes_outside config recovery
+    cose strict axes_outside config recovery
 
     registry lanes leaf
     contract doctor parts scaffold

@@ -35,6 +35,10 @@ class Asked:
     """Whether pixels are looked at: for marks, and to recover a manifest."""
     second: bool = False
     """Whether a second engine is asked."""
+    strict: bool = False
+    """Whether manifests must keep the rules of `sdk.strict`."""
+    soft_bindings: tuple[str, ...] = ()
+    """Algorithms that count as registered under `strict`."""
     thumbnails: bool = False
     """Whether a small picture is made for a page."""
     crjson: bool = False

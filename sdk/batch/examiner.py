@@ -117,6 +117,8 @@ class Examiner:
             rules=asked.rules,
             at=self._at,
             opinion=second_opinion(name, source.media_type) if asked.second else None,
+            strict=asked.strict,
+            soft_bindings=asked.soft_bindings,
         )
 
 

@@ -11,7 +11,7 @@ from sdk.batch.asked import Outcome
 from sdk.explain import Explanation, explained
 from sdk.manifests import Outcome as Result
 from sdk.manifests import Status
-from sdk.report import Report, harmless
+from sdk.report import harmless
 from sdk.sarif import Finding, Place, Rule, sarif
 from sdk.types import JSON
 
@@ -86,9 +86,10 @@ def _findings(outcome: Outcome) -> Iterator[Finding]:
     if report is None:
         yield _finding(outcome, "sdk.error", outcome.headline)
         return
-    codes = _codes(report)
-    for code, text in codes.items():
-        yield _finding(outcome, code, text)
+    codes = report.codes
+    for code, place in codes.items():
+        where = f" ({place})" if place else ""
+        yield _finding(outcome, code, f"{explained(code).means}{where}; {report.headline}")
     if report.exit_code == 0:
         yield _finding(outcome, "sdk.verified", report.headline, kind="pass")
     elif report.exit_code == 3:
@@ -99,16 +100,6 @@ def _findings(outcome: Outcome) -> Iterator[Finding]:
         yield _finding(outcome, "sdk.conflict", report.axes["watermark"].reason)
     if report.axes["policy"].state == "failed":
         yield _finding(outcome, "sdk.rule", report.axes["policy"].reason)
-
-
-def _codes(report: Report) -> dict[str, str]:
-    """Return each code that failed once, with what the headline and the status say."""
-    found: dict[str, str] = {}
-    for status in report.statuses:
-        code = str(status["code"])
-        where = " in an ancestor, when it was used" if status["recorded"] else ""
-        found.setdefault(code, f"{explained(code).means}{where}; {report.headline}")
-    return found
 
 
 def _finding(outcome: Outcome, rule: str, message: str, kind: str = "fail") -> Finding:

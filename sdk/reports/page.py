@@ -158,14 +158,12 @@ def _row(name: str, axis: Axis) -> str:
 
 
 def _explanations(report: Report) -> Iterator[str]:
-    codes = dict.fromkeys(str(status["code"]) for status in report.statuses)
-    if not codes:
+    if not report.codes:
         return
     yield "<h3>What failed, what it means, what to do</h3>"
-    for code in codes:
+    for code, place in report.codes.items():
         about = explained(code)
-        recorded = all(s["recorded"] for s in report.statuses if s["code"] == code)
-        where = " (in an ancestor, when it was used)" if recorded else ""
+        where = f" ({escape(place)})" if place else ""
         yield (
             f"<details><summary>{escape(about.means)}{where}</summary>\n<dl>"
             f"<dt>Code</dt><dd><code>{escape(code)}</code></dd>"
