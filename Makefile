@@ -74,7 +74,7 @@ $(VENV)/.demo: $(VENV)/.python pyproject.toml
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.python pyproject.toml
-	$(INSTALL) '.[generate,safety,postgres,engines,hsm,cel,train,docs,dev]'
+	$(INSTALL) '.[generate,safety,postgres,engines,hsm,cel,train,audit,docs,dev]'
 	@touch $@ $(VENV)/.demo
 
 clean:

@@ -16,6 +16,7 @@
     ├── VaultError       personal data could not be kept, read or erased
     ├── DataError        a training picture or data set cannot be used
     ├── TrainError       a training run cannot start, go on or be saved
+    ├── AuditError       an audit cannot be planned, run, read or reported as asked
     └── VerifyError      the file to verify cannot be read at all
 
 No picture is released when any of these is raised.  A message has three parts: what was
@@ -107,6 +108,10 @@ class DataError(SDKError):
 
 class TrainError(SDKError):
     """A training run cannot start, go on or be saved."""
+
+
+class AuditError(SDKError):
+    """An audit cannot be planned, run, read or reported as asked."""
 
 
 class VerifyError(SDKError):

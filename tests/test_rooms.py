@@ -28,7 +28,7 @@ LADDER = """
     when tables strictness packs policy
     checkpoint fingerprint inputs manifests lineage certprofile explain render sarif sql training trust
 
-    label second_opinion claims credentials encode evidence keys request vault_store attest
+    label second_opinion claims credentials encode evidence keys request vault_store attest options
     ledger_store ledger_audit ledger_tiles ledger_writer
     asking axes complete headline hookspecs ledger members phases source vault
     cose strict axes_outside config recovery
@@ -40,18 +40,24 @@ LADDER = """
     pipeline verify
     batch reports
     audits
-    runs dossier
+    runs dossier data
 
     cli_certs cli_timestamp cli_ledger cli_policy cli_tools cli_verify cli_screen cli_generate
-    cli_train cli_bench
+    cli_train cli_bench cli_data
     cli
 """
 """Rooms in order: each may import those before it.  A wing is one room here."""
 
 WINGS: dict[str, str] = {
     "dossier": "rates cases evasions drawing page subjects attempts measure writing",
-    "dossier": "rates cases evasions drawing page subjects attempts measure writing",
-    "audits": "estimates",
+    "audits": """
+        estimates
+        counting intervals plain inversion multiple powered paired independent distances shrinkage
+        agreement sizes statements
+    """,
+    "data": """
+        signals shape screens duplicates splits prepared cards parts prepare collect check
+    """,
     "runs": "energy folder live used cards go",
     "batch": "asked names examiner worker pool results",
     "reports": "summary lines findings junit drawing page forms",

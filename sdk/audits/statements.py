@@ -1,0 +1,167 @@
+"""What a report may say about a share: differs, equivalent, or undecided.  Never "fair".
+
+    decided = decide(Counts.of(counts), target=0.5, margin=0.05)
+    decided.claim[0, 0]          # "differs"
+
+- *differs*: the exact or score test of "the share is the target" rejects, after Holm or
+  Benjamini-Hochberg over all shares of the report.
+- *equivalent*: both one-sided tests against target - margin and target + margin reject (TOST:
+  Schuirmann, J. Pharmacokinetics and Biopharmaceutics 15 (1987), 657-680), adjusted likewise.  It
+  wins over "differs": with many pictures a share may measurably differ by less than matters.
+- *undecided*: neither.  `needed` says how many more pictures would probably decide it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sdk.audits.counting import Bounds, Floats, checked_level
+from sdk.audits.inversion import Answers
+from sdk.audits.multiple import CONTROLS
+from sdk.audits.plain import Counts
+from sdk.audits.sizes import pictures_to_differ, pictures_to_equate
+from sdk.errors import AuditError
+
+
+class Claim(StrEnum):
+    """All that is ever claimed about a share."""
+
+    DIFFERS = "differs"
+    EQUIVALENT = "equivalent"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """Claims with what they rest on; arrays (G, K)."""
+
+    estimate: Floats
+    bounds: Bounds
+    p_differs: Floats
+    """Adjusted over the family; 1 outside it."""
+    p_equivalent: Floats
+    """Adjusted over the family; 1 outside it."""
+    claim: NDArray[np.str_]
+    needed: Floats
+    """More pictures that would probably decide; 0 where decided, infinity where none would."""
+    fits: NDArray[np.bool_]
+    """False where the answers contradict the estimator's confusion matrix: always undecided."""
+
+
+def decide(
+    answers: Counts | Answers,
+    target: ArrayLike,
+    *,
+    margin: float,
+    level: float = 0.95,
+    control: str = "bh",
+    family: NDArray[np.bool_] | None = None,
+) -> Decided:
+    """Decide every share of one attribute, or of what `family` says.
+
+    `target` broadcasts to (G, K).  `family` (G, K) picks the shares that are tested: of two values
+    one is enough, the other mirrors it.
+
+    Raises:
+        AuditError: a target outside 0..1, a margin outside 0..1, or an unknown control.
+    """
+    alpha = 1 - checked_level(level)
+    t = np.broadcast_to(np.asarray(target, float), answers.counts.shape)
+    if control not in CONTROLS:
+        raise AuditError(f"asked for control {control!r}; give one of {', '.join(CONTROLS)}")
+    if not 0 < margin < 1:
+        raise AuditError(f"asked for margin {margin!r}; give one between 0 and 1")
+    tested = np.broadcast_to(answers.listed, t.shape) if family is None else family
+    if not ((t[tested] >= 0) & (t[tested] <= 1)).all():
+        raise AuditError("asked to compare with a target outside 0..1; give shares")
+    fits = answers.fits(level)
+    tested = tested & fits
+    safe = np.where(tested, t, 0.5)
+    p_differs = _adjusted(answers.p_differs(safe), tested, control)
+    p_equivalent = _adjusted(p_within(answers, safe, margin), tested, control)
+    claim = np.full(t.shape, str(Claim.UNDECIDED), dtype="<U10")
+    claim[tested & (p_differs <= alpha)] = str(Claim.DIFFERS)
+    claim[tested & (p_equivalent <= alpha)] = str(Claim.EQUIVALENT)
+    open_ = tested & (claim == Claim.UNDECIDED)
+    estimate = answers.estimate
+    return Decided(
+        estimate=estimate,
+        bounds=answers.bounds(level),
+        p_differs=p_differs,
+        p_equivalent=p_equivalent,
+        claim=claim,
+        needed=_needed(answers, safe, margin, _alpha_of(alpha, tested, claim, control), open_),
+        fits=fits,
+    )
+
+
+def p_within(answers: Counts | Answers, target: Floats, margin: float) -> Floats:
+    """Return TOST p-values of "the share is not within target ± margin".
+
+    A bound outside 0..1 needs no test: no share lies there.
+    """
+    low, high = target - margin, target + margin
+    above = np.where(low <= 0, 0.0, answers.p_above(np.clip(low, 0, 1)))
+    below = np.where(high >= 1, 0.0, answers.p_below(np.clip(high, 0, 1)))
+    return np.maximum(above, below)
+
+
+def _adjusted(p: Floats, tested: NDArray[np.bool_], control: str) -> Floats:
+    adjusted = np.ones_like(p)
+    if tested.any():
+        adjusted[tested] = CONTROLS[control](np.where(np.isnan(p), 1.0, p)[tested])
+    return adjusted
+
+
+def _alpha_of(
+    alpha: float, tested: NDArray[np.bool_], claim: NDArray[np.str_], control: str
+) -> float:
+    """The raw p-value that a further share would need, roughly: what planning aims at."""
+    m, done = max(1, int(tested.sum())), int((tested & (claim != Claim.UNDECIDED)).sum())
+    return alpha * (done + 1) / m if control == "bh" else alpha / max(1, m - done)
+
+
+def _needed(
+    answers: Counts | Answers,
+    target: Floats,
+    margin: float,
+    alpha: float,
+    open_: NDArray[np.bool_],
+) -> Floats:
+    """Pictures for either claim if the share is what it seems, less those that there are."""
+    needed = np.zeros(target.shape)
+    if not open_.any():
+        return needed
+    at = np.clip(np.nan_to_num(answers.estimate, nan=0.5)[open_], 0, 1)
+    wanted = np.minimum(
+        pictures_to_differ(at, target=target[open_], alpha=alpha),
+        pictures_to_equate(at, target=target[open_], margin=margin, alpha=alpha),
+    )
+    have = np.broadcast_to(answers.total[:, None], target.shape)[open_]
+    if isinstance(answers, Answers):
+        wanted = _inflated(answers, at, wanted, have, open_)
+    needed[open_] = np.maximum(1.0, wanted - have)
+    return needed
+
+
+def _inflated(
+    answers: Answers, at: Floats, wanted: Floats, have: Floats, open_: NDArray[np.bool_]
+) -> Floats:
+    """Pictures with an erring estimator that weigh as `wanted` with a true one.
+
+    The variance is a / n + b, where b is that of the validation pictures; where b alone is more
+    than the wanted variance, more pictures never help.
+    """
+    k = answers.counts.shape[1]
+    everything = np.where(open_, np.nan_to_num(answers.estimate, nan=0.5), 0.5)
+    sampling, validation = answers.variances(everything)
+    a = (sampling * answers.total[:, None])[open_]
+    b = validation[open_]
+    plain = np.maximum(at * (1 - at), 1 / np.maximum(4.0 * k, have))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        allowed = plain / wanted - b
+        return np.asarray(np.where(allowed > 0, np.ceil(a / np.maximum(allowed, 1e-12)), np.inf))
