@@ -58,10 +58,50 @@ def bundled_page() -> str:
     )
 
 
+def rules_page() -> str:
+    """Every legal rule: what must be true, its literal words, and where they were read."""
+    from sdk.law.catalogue import load_market, markets
+    from sdk.law.facts import FACTS
+
+    parts = [
+        NOTE,
+        "# Legal rules\n",
+        "Not legal advice. A rule that nobody read at a source is a note.\n",
+    ]
+    for market in markets():
+        catalogue = load_market(market)
+        parts.append(
+            f"## {catalogue.title}\n\n`--market {market}`, {len(catalogue.rules)} rules.\n"
+        )
+        for rule in catalogue.rules:
+            until = f" until {rule.effective_until}" if rule.effective_until else ""
+            said = f"“{rule.quote}”" if rule.quote else "No literal quote: not verified."
+            source = f"{rule.source}{'; ' + rule.read_in if rule.read_in else ''}; {rule.accessed}."
+            asks = "; ".join(f"`{c}`" for c in rule.check)
+            scope = "; ".join(f"`{c}`" for c in rule.applies_if) or "every file"
+            parts += [
+                f"### {rule.id}\n",
+                f"{rule.title}. Binds the {rule.actor} from {rule.effective_from}{until}; "
+                f"**{rule.severity}**.\n",
+                f"> {said}\n",
+                f"{source}\n",
+                f"For {scope}: {asks}. To do: {rule.do} {rule.caveat}".rstrip() + "\n",
+            ]
+    rows = [f"| `{name}` | {known.kind} | {known.words} |" for name, known in FACTS.items()]
+    head = [
+        "## Facts\n",
+        "What a rule may ask about.\n",
+        "| Fact | Kind | What it says |",
+        "|---|---|---|",
+    ]
+    return "\n".join([*parts, *head, *rows, ""])
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "hooks.md": hooks_page,
     "commands.md": commands_page,
     "bundled.md": bundled_page,
+    "policies/rules.md": rules_page,
 }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sdk.terminal import AsJson, answer, app, errors, say
+from sdk.terminal import AsJson, answer, app, errors, leave, say
 
 if TYPE_CHECKING:
     from sdk.policy import Policy
@@ -47,22 +47,52 @@ def show(name: _Name = "default", as_json: AsJson = False) -> None:
 
 
 @policy.command()
-def check(name: _Name, as_json: AsJson = False) -> None:
-    """Build every part a policy names, as the first request would, without drawing."""
+def check(
+    targets: Annotated[
+        list[str], typer.Argument(help="Policies to build; with --market, pictures to check.")
+    ],
+    market: Annotated[
+        str, typer.Option(help="Check pictures by legal rules: eu,us-ca,cn,in,kr,uk.")
+    ] = "",
+    as_of: Annotated[str, typer.Option(help="As of this day, such as 2026-12-02.")] = "",
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show met rules too.")] = False,
+    sarif: Annotated[bool, typer.Option("--sarif", help="Answer in SARIF 2.1.0.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check that policies can be kept; or, with --market, pictures against legal rules.
+
+    Without --market every part that a policy names is built, as the first request would, without
+    drawing.  With it each picture is judged by its bytes, its manifest, its mark and the receipt in
+    your ledger; exit code 6 when a rule of severity error is not met, 1 when a file cannot be read.
+    What a file does not show is undetermined and never fails.  Not legal advice.
+    """
+    with errors(as_json or sarif):
+        if market:
+            from sdk.cli_law import check_files
+
+            form = "sarif" if sarif else "json" if as_json else "text"
+            leave(
+                check_files(targets, market, as_of, form=form, strict=strict, everything=everything)
+            )
+        for target in targets:
+            _check(target, as_json)
+
+
+def _check(name: str, as_json: bool) -> None:
     from sdk.parts import build
     from sdk.policy import load
     from sdk.registry import Registry
 
-    with errors(as_json):
-        one = load(name)
-        parts = build(one, Registry())
-        rows = [{"kind": p.kind, "name": p.name, "version": p.version} for p in parts.ids]
-        if as_json:
-            answer({"policy": one.name, "digest": one.digest, "parts": rows})  # type: ignore[dict-item]
-            return
-        say(f"policy {one.name} ({one.digest[:12]}) can be kept: {len(rows)} parts are ready")
-        for row in rows:
-            say(f"  {row['kind']:<14} {row['name']}")
+    one = load(name)
+    parts = build(one, Registry())
+    rows = [{"kind": p.kind, "name": p.name, "version": p.version} for p in parts.ids]
+    if as_json:
+        answer({"policy": one.name, "digest": one.digest, "parts": rows})  # type: ignore[dict-item]
+        return
+    say(f"policy {one.name} ({one.digest[:12]}) can be kept: {len(rows)} parts are ready")
+    for row in rows:
+        say(f"  {row['kind']:<14} {row['name']}")
 
 
 def _words(one: Policy) -> list[str]:

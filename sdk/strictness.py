@@ -25,7 +25,7 @@ KEYED = {
     "observers": "plugin",
 }
 """Lists that grow, and what names a row of them."""
-JOINED = ("requires", "law")
+JOINED = ("requires",)
 """Lists of names that grow."""
 HIGHER = {
     "record.keep_months": 0,

@@ -39,16 +39,18 @@ LADDER = """
     finishing screen pixel_evidence
     pipeline verify
     batch reports
+    law
     audits
     runs dossier data
 
-    cli_certs cli_timestamp cli_ledger cli_policy cli_tools cli_verify cli_screen cli_generate
+    cli_certs cli_timestamp cli_ledger cli_law cli_policy cli_tools cli_verify cli_screen cli_generate
     cli_train cli_bench cli_data
     cli
 """
 """Rooms in order: each may import those before it.  A wing is one room here."""
 
 WINGS: dict[str, str] = {
+    "law": "facts catalogue judge",
     "dossier": "rates cases evasions drawing page subjects attempts measure writing",
     "audits": """
         estimates
