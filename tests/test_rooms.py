@@ -55,7 +55,7 @@ WINGS: dict[str, str] = {
     "audits": """
         estimates
         counting intervals plain inversion multiple powered paired independent distances shrinkage
-        agreement sizes statements
+        agreement sizes statements joint tally tables
     """,
     "data": """
         signals shape screens duplicates splits prepared cards parts prepare collect check

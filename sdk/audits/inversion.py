@@ -57,8 +57,10 @@ class Errors:
     """(G or 1, K): pictures behind each row."""
 
     @classmethod
-    def of(cls, confusion: ArrayLike) -> Errors:
+    def of(cls, confusion: ArrayLike, weights: ArrayLike | None = None) -> Errors:
         """Read a confusion matrix, rows truth; or one for each group, (G, K, K).
+
+        `weights` (K,) are the pictures that each row is worth, where that is not their sum.
 
         Raises:
             AuditError: not square, a true value without pictures, or values that the estimator
@@ -79,12 +81,14 @@ class Errors:
                 f"{int(np.argmin(n)) % k}; label some, or leave the correction out"
             )
         rates = counts / n[:, :, None]
+        if weights is not None:
+            n = np.broadcast_to(checked_counts(weights).astype(float), n.shape)
         if (np.linalg.cond(rates) > MOST_CONDITION).any():
             raise AuditError(
                 "asked to correct for errors, found a confusion matrix whose values cannot be "
                 "told apart; use another estimator, or human labels"
             )
-        smoothed = (counts + 2 / k) / (n + 2)[:, :, None]
+        smoothed = (rates * n[:, :, None] + 2 / k) / (n + 2)[:, :, None]
         return cls(rates=rates, smoothed=smoothed, n=n)
 
 
@@ -106,6 +110,7 @@ class Answers:
         counts: ArrayLike,
         *,
         confusion: ArrayLike,
+        weights: ArrayLike | None = None,
         abstained: ArrayLike = 0,
         listed: Sequence[bool] | None = None,
     ) -> Answers:
@@ -114,7 +119,7 @@ class Answers:
         Raises:
             AuditError: shapes that do not fit, or a group without a picture.
         """
-        errors = Errors.of(confusion)
+        errors = Errors.of(confusion, weights)
         found = np.atleast_2d(checked_counts(counts)).astype(float)
         k = errors.n.shape[1]
         if found.ndim != 2 or found.shape[1] != k:
