@@ -18,7 +18,7 @@ _LUMA: Plane = np.array([0.299, 0.587, 0.114], np.float32)
 _STRIP = 1 << 16
 """Pixels worked on at once: what stays in the cache (2048 x 2048 luma in 6 instead of 15 ms)."""
 BLOCK = 8
-"""Side of the blocks that local means and activities are measured on, canonical pixels."""
+"""Side of the blocks that the mark's strength is set on, canonical pixels."""
 
 
 def canonical(pixels: NDArray[np.uint8], short: int) -> Plane:
@@ -75,17 +75,6 @@ def resample(plane: Plane, size: tuple[int, int], step: float) -> Plane:
         return plane
     rows = _interpolate(plane, size[0], step)
     return np.ascontiguousarray(_interpolate(np.ascontiguousarray(rows.T), size[1], step).T)
-
-
-def activity(plane: Plane) -> tuple[Plane, Plane]:
-    """Return (plane without its local mean, root mean square of that per block).
-
-    The second is (height // BLOCK, width // BLOCK).  The local mean is a block mean, smoothed
-    with 1 2 1 and interpolated: close to a Gaussian of sigma 7, at a tenth of the cost.
-    """
-    means = smooth(block_mean(plane))
-    high = plane - spread(means, plane.shape)
-    return high, np.sqrt(block_mean(high * high))
 
 
 def block_mean(plane: Plane) -> Plane:

@@ -20,6 +20,8 @@ from .coding import code_length
 
 TILE = 128
 """Side of the tile in canonical pixels; the mark repeats with this period."""
+DENSITIES = (4, 2, 1)
+"""Tiles along the short side."""
 RING = (5, 34)
 """Carriers have RING[0] <= |k| <= RING[1] cycles per tile."""
 BANK = (4, 4, 8, 8, 8, 8, 16, 16)

@@ -10,8 +10,8 @@ import numpy as np
 from sdk import Detection, MarkError, Pixels, PluginError, Presence, Transform
 
 from .embedder import EFFORTS, Embedder, survives
-from .keys import DEMO_KEY, TILE, Key, read_key
-from .search import DENSITIES, Hit, Search
+from .keys import DEMO_KEY, DENSITIES, TILE, Key, read_key
+from .search import Hit, Search
 from .spectrum import SYMMETRIES
 
 MIN_SIDE = {4: 128, 8: 256, 16: 768}
@@ -21,6 +21,8 @@ _SUSPICIOUS = -4.0
 """A pilot rarer than 10**this in unmarked pictures, without a readable frame, is inconclusive."""
 _ORDINARY = 75
 """JPEG quality that a mark which is not weak survives."""
+_SAFE = 0.8
+"""Agreement after re-encoding below which a mark is reported weak."""
 _WEAK = 0.55
 """Below this agreement one more ordinary re-encoding is likely to erase the mark."""
 
@@ -63,7 +65,7 @@ class TileWatermark:
         embedder = Embedder(pixels, density(short), self._keys[0], payload)
         for effort in EFFORTS:
             marked = embedder.mark(effort)
-            if embedder.survives(marked):
+            if embedder.survives(marked, effort):
                 return marked
         if embedder.readable(marked):
             return marked
@@ -101,7 +103,7 @@ class TileWatermark:
         if hit.agreement < _WEAK or not whole:
             return hit.agreement < _WEAK
         key, payload = self._keys[hit.key], hit.frame.payload
-        return not survives(pixels, tiles, key, payload, _ORDINARY)
+        return not survives(pixels, tiles, key, payload, _SAFE)
 
 
 def density(short: int) -> int:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .coding import CHECK_BITS, Frame, decode
 from .image import Plane, box_mean, canonical
-from .keys import BANK, TILE, Key
+from .keys import BANK, DENSITIES, TILE, Key
 from .lattice import Autocorrelation, Basis
 from .spectrum import (
     SYMMETRIES,
@@ -30,8 +30,6 @@ from .spectrum import (
 )
 from .tile import Spectrum
 
-DENSITIES = (4, 2, 1)
-"""Tiles along the short side."""
 MAX_DECODES = 12
 """Frames tried per picture; MAX_DECODES * 2**-36 < 2e-10 bounds false accepts."""
 _DECODE_Z = 5.3
@@ -126,7 +124,8 @@ class Search:
     def _read(self, candidate: Candidate) -> bool:
         """Decode where the pilot stands out, a bounded number of times; say whether it worked."""
         lock, key = candidate.lock, self.keys[candidate.key]
-        if lock.z < _DECODE_Z or self.decodes >= MAX_DECODES:
+        least = _DECODE_Z if self.decodes else 0  # the picture as it is deserves a try at any z
+        if lock.z < least or self.decodes >= MAX_DECODES:
             return False
         self.decodes += 1
         soft = read_soft(candidate.x, key, lock)

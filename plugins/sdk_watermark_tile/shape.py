@@ -36,13 +36,13 @@ def visibility(luma: Plane, strength: float, most: float) -> tuple[Plane, Plane]
     return (low * scale).astype(np.float32), (high * scale).astype(np.float32)
 
 
-def headroom(luma: Plane, deviation: Plane) -> Plane:
+def headroom(luma: Plane, room: Plane) -> Plane:
     """Return the shift per block that makes room for the mark at white and at black.
 
-    Half of a mark on pure white is lost to saturation; one and a quarter deviations of `deviation`
-    (per block) below it nearly nothing is, and a shift of less than a level is not seen.
+    Half of a mark on pure white is lost to saturation, `room` levels below it nearly nothing is;
+    a shift of so few levels over a whole area is not seen.
     """
-    mean, room = block_mean(luma), np.float32(1.25) * deviation
+    mean = block_mean(luma)
     down = np.clip(room - (255 - mean), 0, room)
     up = np.clip(room - mean, 0, room)
     shift: Plane = (up - down).astype(np.float32)

@@ -1,10 +1,8 @@
-"""Treats a luma as re-encoding would, so that the embedder can see whether its mark is too weak.
-
-Deliberately not a codec: only the loss counts, that is the rounding of 8 x 8 cosine coefficients.
-"""
+"""Re-encodes a luma, to see whether a mark is too weak, and makes marks that rounding keeps."""
 
 from __future__ import annotations
 
+import io
 import math
 
 import numpy as np
@@ -38,11 +36,15 @@ _EMPTY = 3
 """Blocks of which rounding keeps more coefficients than this hide and carry the mark anyway."""
 
 
-def reencoded(luma: Plane, quality: int) -> Plane:
-    """Return what JPEG at `quality` (1..99) leaves of a luma; rows beyond whole blocks are cut."""
-    steps = _steps(quality)
-    levels = np.rint(_cosines(np.rint(luma)) / steps) * steps
-    return np.clip(_pixels(levels), 0, 255).astype(np.float32)
+def reencoded(luma: Plane, kind: str, quality: int) -> Plane:
+    """Return what a grey picture of this luma is after Pillow's `kind` ("jpeg", "webp") encoder."""
+    from PIL import Image  # here, because only embedding and the question "weak?" need it
+
+    file = io.BytesIO()
+    Image.fromarray(np.clip(np.rint(luma), 0, 255).astype(np.uint8)).save(
+        file, kind, quality=quality
+    )
+    return np.asarray(Image.open(file).convert("L")).astype(np.float32)
 
 
 def pushed(luma: Plane, mark: Plane, quality: int, reach: float) -> Plane:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from sdk_watermark_tile import TileWatermark
 from sdk_watermark_tile.coding import code_length, decode, encode
 from sdk_watermark_tile.keys import DEMO_KEY, Key, carriers
@@ -38,8 +38,12 @@ def picture(width=512, height=512, seed=3):
 
 
 def jpeg(pixels, quality):
+    return encoded(pixels, "jpeg", quality)
+
+
+def encoded(pixels, kind, quality):
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "jpeg", quality=quality)
+    Image.fromarray(pixels).save(file, kind, quality=quality)
     return np.asarray(Image.open(file))
 
 
@@ -118,10 +122,21 @@ def test_the_mark_survives_another_aspect_ratio(mark, marked):
     assert mark.detect(resized(marked, 640, 512)).payload == ID
 
 
-@pytest.mark.parametrize("quality", [None, 90, 75])
-def test_flat_art_on_white_is_marked_and_read_back(mark, quality):
-    pixels = mark.embed(emoji(), ID)
-    assert mark.detect(pixels if quality is None else jpeg(pixels, quality)).payload == ID
+def text_page(size=512):
+    """Black words on white, as Pillow's own font draws them."""
+    page = Image.new("RGB", (size, size), "white")
+    draw = ImageDraw.Draw(page)
+    for line in range(size // 26):
+        draw.text((12, 8 + 26 * line), "Black words on white paper. " * 3, "black", font_size=16)
+    return np.asarray(page)
+
+
+@pytest.mark.parametrize("draw", [emoji, text_page])
+def test_flat_art_and_text_survive_the_encoders_that_round_most_away(mark, draw):
+    pixels = mark.embed(draw(), ID)
+    for kind, quality in (("jpeg", 75), ("jpeg", 50), ("webp", 80)):
+        assert mark.detect(encoded(pixels, kind, quality)).payload == ID, (kind, quality)
+    assert not mark.detect(pixels).weak
 
 
 @pytest.mark.parametrize("level", [255, 128, 0])
@@ -130,15 +145,28 @@ def test_a_picture_of_one_colour_is_marked_and_read_back(mark, level):
     pixels = mark.embed(flat, ID)
     assert mark.detect(pixels).payload == ID
     assert mark.detect(jpeg(pixels, 75)).payload == ID
-    assert np.abs(pixels.astype(int) - level).max() <= 6
+    assert np.abs(pixels.astype(int) - level).max() <= 10
+    assert abs(pixels.astype(int).mean() - level) <= 5
 
 
-def test_a_mark_that_re_encoding_would_erase_is_reported_weak(mark):
-    flat = np.full((256, 256, 3), 200, np.uint8)
-    pixels = mark.embed(flat, ID)
-    found = mark.detect(pixels)
-    assert found.weak == (mark.detect(jpeg(pixels, 75)).payload != ID)
+@pytest.mark.parametrize("level", [255, 200])
+def test_a_mark_that_re_encoding_would_erase_is_reported_weak(mark, level):
+    pixels = mark.embed(np.full((256, 256, 3), level, np.uint8), ID)
+    worn = [encoded(pixels, "jpeg", 75), encoded(pixels, "webp", 80)]
+    if not mark.detect(pixels).weak:
+        assert [mark.detect(w).payload for w in worn] == [ID, ID]
     assert not mark.detect(mark.embed(picture(), ID)).weak
+
+
+def test_a_faint_mark_is_weak():
+    """Half of a mark can still be read; re-encoding erases it, and the detector says so."""
+    part = TileWatermark(key=KEY)
+    art = emoji()
+    faint = art + np.trunc((part.embed(art, ID).astype(float) - art) / 2).astype(np.int16)
+    found = part.detect(faint.astype(np.uint8))
+    assert found.payload == ID
+    assert found.weak
+    assert part.detect(encoded(faint.astype(np.uint8), "webp", 80)).payload is None
 
 
 @pytest.mark.parametrize("size", [(256, 256), (300, 257), (1333, 401), (260, 1040), (1024, 1536)])
