@@ -6,6 +6,7 @@
 #   make slow    the tests that install wheels, draw with real weights, or measure
 #   make docs    build the documentation into site/; a warning is an error
 #   make readme  draw the README's picture anew and write its outputs into it
+#   make data    the pictures that the starter models learn from, signed, into data/icons (needs npm)
 #   make bench   time the layer around a generation call
 #
 # A stamp in .venv says what is installed; it is made anew only when pyproject.toml changes.  pip
@@ -26,7 +27,7 @@ $(shell [ ! -f $(VENV)/.read ] || echo "$(READ)" | cmp -s - $(VENV)/.read || ech
 # Small tensors on two threads wait for each other; on a busy core that is 20 times slower than one.
 test slow: export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check slow docs readme bench lint clean
+.PHONY: demo test check slow docs readme data bench lint clean
 
 demo: $(VENV)/.demo
 	@mkdir -p demo && rm -f demo/a-red-apple.png
@@ -61,6 +62,10 @@ docs: $(VENV)/.test
 readme: $(VENV)/.test
 	$(BIN)/python scripts/write_readme.py
 
+data: $(VENV)/.test
+	npm ci --prefix scripts/icons --ignore-scripts --no-audit --no-fund
+	$(BIN)/sdk data prepare icons --set folder=scripts/icons/node_modules -o data/icons --unsafe-no-filter
+
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/layer.py
 
@@ -74,7 +79,7 @@ $(VENV)/.demo: $(VENV)/.python pyproject.toml
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.python pyproject.toml
-	$(INSTALL) '.[generate,safety,postgres,engines,hsm,cel,train,audit,docs,dev]'
+	$(INSTALL) '.[generate,safety,postgres,engines,hsm,cel,train,data,audit,docs,dev]'
 	@touch $@ $(VENV)/.demo
 
 clean:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sdk.audits.estimates import AttributeEstimator, Confusion, Estimate, findings_of
+    from sdk.audits.sampling import Sampler
+    from sdk.data.signals import do_not_train, reserved
     from sdk.durable import write_whole
     from sdk.errors import (
         BackendError,
@@ -116,6 +118,7 @@ __all__ = [
     "RequestError",
     "Result",
     "SDKError",
+    "Sampler",
     "Seal",
     "SealError",
     "Settings",
@@ -129,20 +132,28 @@ __all__ = [
     "VerifyError",
     "Watch",
     "Watermark",
+    "do_not_train",
     "findings_of",
     "hookimpl",
     "media_type_of",
     "read_manifests",
     "readings",
+    "reserved",
     "write_whole",
 ]
 
 _ROOMS = {
+    "data.signals": """
+        do_not_train reserved
+    """,
     "durable": """
         write_whole
     """,
     "audits.estimates": """
         AttributeEstimator Confusion Estimate findings_of
+    """,
+    "audits.sampling": """
+        Sampler
     """,
     "errors": """
         BackendError Cancelled DataError LedgerError MarkError OutputError PluginError

@@ -11,6 +11,8 @@ import typer
 
 from sdk.cli_bench import bench
 from sdk.cli_certs import certs, trust
+from sdk.cli_conformance import conformance
+from sdk.cli_data import data
 from sdk.cli_generate import generate
 from sdk.cli_ledger import ledger
 from sdk.cli_policy import policy
@@ -25,6 +27,7 @@ from sdk.version import VERSION
 main = app("Images with their papers in order: draw under a policy, and verify years later.")
 main.command()(generate)
 main.command()(verify)
+main.command()(conformance)
 main.command()(screen)
 main.add_typer(ledger, name="ledger")
 main.add_typer(policy, name="policy")
@@ -32,6 +35,7 @@ main.add_typer(bench, name="bench")
 main.command()(plugins)
 main.add_typer(plugin, name="plugin")
 main.command()(models)
+main.add_typer(data, name="data")
 main.command()(train)
 main.command()(card)
 main.add_typer(keys, name="keys")

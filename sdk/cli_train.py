@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from sdk.errors import ConfigError
+from sdk.options import credential_of, pairs
 from sdk.terminal import FAILED, AsJson, Stop, answer, errors, leave, note, say
 from sdk.types import JSON
 
 if TYPE_CHECKING:
-    from sdk.keys import SigningCredential
     from sdk.runs.live import Events
 
 _LINE_EVERY_S = 30.0
@@ -71,8 +71,8 @@ def train(
         asked = Asked(
             trainer=trainer or str(given.get("trainer", "")),
             dataset=name,
-            settings={**_table(given, "settings"), **_pairs(set_)},
-            data_settings={**settings, **_table(given, "data_settings"), **_pairs(data_set)},
+            settings={**_table(given, "settings"), **pairs(set_)},
+            data_settings={**settings, **_table(given, "data_settings"), **pairs(data_set)},
         )
         if not resume:
             _check(asked.trainer, asked.dataset)
@@ -82,7 +82,7 @@ def train(
                 output,
                 _Lines(stop, quiet=quiet or as_json),
                 resume=resume,
-                credential=_credential(certificate, key),
+                credential=credential_of(certificate, key),
                 events=_events(tensorboard),
                 tell=stop.tell,
             )
@@ -188,31 +188,6 @@ def _table(given: dict[str, JSON], key: str) -> dict[str, JSON]:
     if not isinstance(found, dict):
         raise ConfigError(f"asked for {key} = {found!r}; make it a table: [{key}]")
     return found
-
-
-def _pairs(given: list[str] | None) -> dict[str, JSON]:
-    """KEY=VALUE, the value as TOML where it is TOML (3, 0.5, true, ["a"]), else as text."""
-    found: dict[str, JSON] = {}
-    for pair in given or []:
-        name, equals, text = pair.partition("=")
-        if not equals or not name:
-            raise ConfigError(f"asked to set {pair!r}; give KEY=VALUE, such as steps=2000")
-        try:
-            found[name] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            found[name] = text
-    return found
-
-
-def _credential(certificate: str, key: str) -> Callable[[], SigningCredential]:
-    from sdk.keys import SigningCredential
-
-    if bool(certificate) != bool(key):
-        raise ConfigError("asked to sign with half a credential; give --certificate and --key")
-    if certificate:
-        credential = SigningCredential.open(certificate, key)
-        return lambda: credential
-    return SigningCredential.development
 
 
 def _events(wanted: bool | None) -> Callable[[Path], Events]:

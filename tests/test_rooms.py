@@ -23,7 +23,7 @@ PLUGINS = HOUSE / "plugins"
 LADDER = """
     errors version home formats jumbf reading durable
 
-    pixels tlog types
+    pixels tlog types reasons
     canonical certs keyfile models output report sealing sql_file sql_server terminal xmp
     when tables strictness packs policy
     checkpoint fingerprint inputs manifests lineage certprofile explain render sarif sql training trust
@@ -36,14 +36,14 @@ LADDER = """
     registry lanes leaf
     contract doctor parts scaffold
     decide observe receipts statement
-    finishing screen pixel_evidence
+    finishing screen pixel_evidence trials replay
     pipeline verify
-    batch reports
+    batch reports rubric
     law
     audits
     runs dossier data
 
-    cli_certs cli_timestamp cli_ledger cli_law cli_policy cli_tools cli_verify cli_screen cli_generate
+    cli_certs cli_conformance cli_timestamp cli_ledger cli_law cli_policy_tools cli_policy cli_tools cli_verify cli_screen cli_generate
     cli_train cli_bench cli_data
     cli
 """
@@ -62,6 +62,7 @@ WINGS: dict[str, str] = {
     """,
     "runs": "energy folder live used cards go",
     "batch": "asked names examiner worker pool results",
+    "rubric": "facts checks verdict",
     "reports": "summary lines findings junit drawing page forms",
 }
 """Wing → its own ladder.  A wing is a folder of rooms for one noun that the governed call does not

@@ -18,6 +18,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sdk import Auditor, Finding, Picture, PluginError, Request, Settings, hookimpl
 
@@ -35,6 +36,7 @@ _HERE = Path(__file__).parent
 _COSINE_MIDDLE, _COSINE_SURE = 0.955, 0.968
 _BITS_MIDDLE, _BITS_SURE = 40.0, 31.0
 _NAMED = 0.9
+_AT_ONCE = 128
 _BLANK = 2.0
 """Standard deviation of luminance below which there is nothing to compare."""
 
@@ -43,6 +45,7 @@ class Copies:
     """Compares with every picture of the index; safe to share between threads."""
 
     provides = frozenset({"nearest-copy"})
+    network = f"copies {VERSION}"
 
     def __init__(self, index: str = "") -> None:
         folder = Path(index).expanduser() if index else _HERE
@@ -82,6 +85,15 @@ class Copies:
             return None
         hashes = np.stack([pdq(pixels), pdq(pixels[:, ::-1])])
         return self._index.nearest(hashes, self._network.features(pixels))
+
+    def describe(
+        self, pictures: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """(N, 128, 128, 3) uint8 → PDQ hashes (N, 32) uint8, features (N, 128) of length 1."""
+        hashes = np.stack([pdq(one) for one in pictures])
+        starts = range(0, len(pictures), _AT_ONCE)
+        found = [self._network.embed(pictures[i : i + _AT_ONCE]) for i in starts]
+        return hashes, np.concatenate(found)
 
 
 def _curve(value: float, middle: float, sure: float) -> float:
