@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sdk.cli_policy_tools import Name, diff, explain, new, try_cases
 from sdk.terminal import AsJson, answer, app, errors, leave, say
 
 if TYPE_CHECKING:
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     from sdk.tables import Rule
 
 policy = app("Policies: which controls must run, and what their findings mean.")
-
-_Name = Annotated[str, typer.Argument(help="Bundled policy, or a .toml file.")]
+policy.command()(explain)
+policy.command("test")(try_cases)
+policy.command()(diff)
+policy.command()(new)
 
 
 @policy.command("list")
@@ -34,7 +37,7 @@ def list_(as_json: AsJson = False) -> None:
 
 
 @policy.command()
-def show(name: _Name = "default", as_json: AsJson = False) -> None:
+def show(name: Name = "default", as_json: AsJson = False) -> None:
     """Print a policy in plain words, with every rule and bound."""
     from sdk.policy import load
 

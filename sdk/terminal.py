@@ -28,6 +28,7 @@ from sdk.errors import (
     RequestError,
     SDKError,
 )
+from sdk.reasons import reason
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -86,6 +87,7 @@ def described(error: SDKError) -> dict[str, JSON]:
         fields["receipt"] = error.receipt
     if isinstance(error, Refused):
         fields["stage"] = error.stage
+        fields["reason"] = reason(error).as_json()
         fields["verdicts"] = [
             {
                 "by": v.by,
@@ -109,7 +111,7 @@ def errors(as_json: bool) -> Iterator[None]:
         if as_json:
             answer({"error": described(error)})
         else:
-            note(f"error: {error}")
+            note(f"error: {reason(error).message if isinstance(error, Refused) else error}")
             if error.receipt:
                 note(f"receipt: {error.receipt}")
         raise typer.Exit(exit_code(error)) from error

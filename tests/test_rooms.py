@@ -53,7 +53,7 @@ WINGS: dict[str, str] = {
     "law": "facts catalogue judge",
     "dossier": "rates cases evasions drawing page subjects attempts measure writing",
     "audits": """
-        estimates
+        estimates sampling drift monitor
         counting intervals plain inversion multiple powered paired independent distances shrinkage
         agreement sizes statements joint tally tables
     """,
@@ -79,7 +79,7 @@ MOST_LINES = 300
 MOST_FUNCTION_LINES = 40
 """Of statements.  Signature and docstring do not count: a command's options are its signature."""
 MOST_HOOKSPEC_LINES = 150
-MOST_PUBLIC_NAMES = 72
+MOST_PUBLIC_NAMES = 76
 """The plan said 30.  The contract alone has 10 parts, 15 errors and 20 values that a plugin author
 must be able to write down; each name here is used by an in-tree plugin or by a caller.
 Estimators of the bias audits brought the values they exchange."""
