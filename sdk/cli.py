@@ -12,6 +12,7 @@ import typer
 from sdk.cli_bench import bench
 from sdk.cli_certs import certs, trust
 from sdk.cli_conformance import conformance
+from sdk.cli_conformance import conformance
 from sdk.cli_data import data
 from sdk.cli_generate import generate
 from sdk.cli_ledger import ledger
@@ -27,6 +28,7 @@ from sdk.version import VERSION
 main = app("Images with their papers in order: draw under a policy, and verify years later.")
 main.command()(generate)
 main.command()(verify)
+main.command()(conformance)
 main.command()(conformance)
 main.command()(screen)
 main.add_typer(ledger, name="ledger")

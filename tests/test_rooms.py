@@ -63,6 +63,7 @@ WINGS: dict[str, str] = {
     "runs": "energy folder live used cards go",
     "batch": "asked names examiner worker pool results",
     "rubric": "facts checks verdict",
+    "rubric": "facts checks verdict",
     "reports": "summary lines findings junit drawing page forms",
 }
 """Wing → its own ladder.  A wing is a folder of rooms for one noun that the governed call does not

@@ -1,0 +1,239 @@
+"""`sdk conformance`: what is written here keeps all 31 checks, and each check can be broken."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from shell import run
+
+from sdk.contract import sample
+from sdk.encode import SUFFIXES, encode
+from sdk.registry import Registry
+from sdk.rubric.checks import CHECKS
+from sdk.rubric.verdict import judge, judged
+from sdk.source import open_file, read_source
+from sdk.types import Claim, Model
+from sdk.xmp import EDITED, ENHANCED, GENERATED
+
+CLAIM = Claim(
+    title="apple.png",
+    media_type="image/png",
+    created_at="2026-11-23T00:00:00Z",
+    digital_source_type=GENERATED,
+    edited=False,
+    generator="Test SDK",
+    generator_version="0.1.0",
+    model=Model(name="starter", version="1", sha256="ab" * 32, licence="Apache-2.0"),
+    soft_binding_alg="test.mark",
+    soft_binding_value=b"12345678",
+    evidence={"policy": "cd" * 32},
+)
+PUBLIC = Path(__file__).parents[2] / "shared/data/c2pa/public-testfiles/image/jpeg"
+
+
+@pytest.fixture(scope="module")
+def signer(tmp_path_factory: pytest.TempPathFactory):
+    return Registry().make("signer", "c2pa", {"home": str(tmp_path_factory.mktemp("home"))})
+
+
+def checked(path: Path, data: bytes):
+    path.write_bytes(data)
+    with open_file(path) as file:
+        return judge(read_source(file, path.name))
+
+
+@pytest.mark.parametrize("media_type", SUFFIXES)
+@pytest.mark.parametrize("how", ["txt2img", "img2img", "upscale"])
+def test_what_is_written_here_keeps_every_check(
+    tmp_path: Path, signer, media_type: str, how: str
+) -> None:
+    claim = replace(CLAIM, media_type=media_type)
+    data = signer.seal(encode(sample(96, 64), media_type), claim)
+    if how != "txt2img":
+        kind = EDITED if how == "img2img" else ENHANCED
+        edit = replace(
+            claim,
+            edited=True,
+            digital_source_type=kind,
+            parent=data,
+            parent_media_type=media_type,
+        )
+        data = signer.seal(encode(sample(96, 64, 1), media_type), edit)
+    found = checked(tmp_path / "x", data)
+    assert found.lines()[0].startswith("x: 31 of 31 checks")
+    assert found.passed
+    assert {entry["result"] for entry in found.to_json()["checks"]} == {"pass"}
+
+
+@pytest.fixture(scope="module")
+def crjson(signer, tmp_path_factory: pytest.TempPathFactory) -> dict:
+    first = signer.seal(encode(sample(96, 64), "image/png"), CLAIM)
+    edit = replace(CLAIM, edited=True, digital_source_type=EDITED, parent=first)
+    edit = replace(edit, parent_media_type="image/png")
+    path = tmp_path_factory.mktemp("x") / "x.png"
+    path.write_bytes(signer.seal(encode(sample(96, 64, 1), "image/png"), edit))
+    with open_file(path) as file:
+        document = read_source(file, "x").crjson(b"")
+    assert judged("x", document).kept == len(CHECKS) == 31
+    return document
+
+
+def put(label: str, /, **data: object) -> Callable[[dict], None]:
+    return lambda m: m["assertions"].update({label: data})
+
+
+def act(**action: object) -> Callable[[dict], None]:
+    return lambda m: m["assertions"]["c2pa.actions.v2"]["actions"].append(action)
+
+
+def first(**changes: object) -> Callable[[dict], None]:
+    return lambda m: m["assertions"]["c2pa.actions.v2"]["actions"][0].update(changes)
+
+
+def fail(code: str) -> Callable[[dict], None]:
+    return lambda m: m["validationResults"]["failure"].append({"code": code})
+
+
+def only(action: dict) -> Callable[[dict], None]:
+    return lambda m: m["assertions"].update({"c2pa.actions.v2": {"actions": [action]}})
+
+
+def preserved(**given: int) -> Callable[[dict], None]:
+    return put("org.x", type="exif.originalPreservationImage", parameters=given)
+
+
+def ingredient(**more: object) -> Callable[[dict], None]:
+    return put("c2pa.ingredient.v3__9", **{"relationship": "inputTo", **more})
+
+
+BREAKS: list[tuple[str, Callable[[dict], None]]] = [
+    ("mandatory_dst_for_perceptible_transformations", act(action="c2pa.edited")),
+    ("mandatory_spec_version", lambda m: m["claim.v2"]["claim_generator_info"].pop("specVersion")),
+    (
+        "mandatory_spec_version",
+        lambda m: m["claim.v2"]["claim_generator_info"].update(specVersion="2.2.0"),
+    ),
+    (
+        "mandatory_all_actions_included",
+        lambda m: m["assertions"]["c2pa.actions.v2"].pop("allActionsIncluded"),
+    ),
+    ("no_dst_for_opened_action", first(digitalSourceType="x")),
+    ("well_formed_data_present", lambda m: m.pop("validationResults")),
+    ("well_formed_success", fail("claim.malformed")),
+    ("valid_data_present", lambda m: m.pop("validationResults")),
+    ("valid_success", fail("assertion.dataHash.mismatch")),
+    ("inception_action_position", lambda m: m["claim.v2"].update(created_assertions=[])),
+    ("no_deprecated_assertions", put("stds.exif")),
+    ("no_deprecated_assertions", put("c2pa.actions")),
+    ("no_unsupported_assertions", put("c2pa.training-mining")),
+    ("no_deprecated_actions", act(action="c2pa.saved", digitalSourceType="x")),
+    ("no_unsupported_actions", act(action="c2pa.zzz", digitalSourceType="x")),
+    ("no_unrecognized_custom_assertions", put("mine")),
+    ("no_unrecognized_custom_actions", act(action="mine")),
+    ("no_unrecognized_custom_action_parameters", act(action="a.b", parameters={"mine": 1})),
+    ("discouraged_legacy_action_parameters", act(action="a.b", parameters={"ingredient": {}})),
+    ("active_manifest_urn", lambda m: m.update(label="urn:uuid:1")),
+    (
+        "review_ratings_datasource",
+        put("org.x", reviewRatings=[1], dataSource={"type": "humanEntry.anonymous"}),
+    ),
+    ("ingredient_v3_no_active_manifest", ingredient(validationResults={})),
+    ("ingredient_v3_mandatory_validation_results", ingredient(activeManifest={})),
+    ("ingredient_relationship_values", ingredient(relationship="cousinOf")),
+    ("mandatory_dst_for_created_action", act(action="c2pa.created")),
+    ("no_deprecated_claim_fields", lambda m: m["claim.v2"].update(specVersion="2.4")),
+    (
+        "ingredient_v3_choice",
+        ingredient(activeManifest={}, validationResults={}, digitalSourceType="x"),
+    ),
+    ("alternative_content_representation_choice", preserved()),
+    (
+        "alternative_content_representation_choice",
+        preserved(multiAssetPartIndex=1, embeddedOriginalPreservationImage=1),
+    ),
+    (
+        "forbidden_labels_in_external_references",
+        put("c2pa.external-reference", label="c2pa.hash.data", url="u"),
+    ),
+    ("no_url_in_hashes", lambda m: m["assertions"]["c2pa.hash.data"].update(url="u")),
+    (
+        "all_actions_included_opened",
+        only({"action": "c2pa.opened", "parameters": {"ingredients": [{}]}}),
+    ),
+    ("opened_action_ingredient_reference", first(parameters={"ingredients": []})),
+    (
+        "no_box_hash_for_tiff",
+        lambda m: m["assertions"].update(
+            {"c2pa.hash.boxes": {}, "c2pa.asset-type.v2": {"dc:format": "image/tiff"}}
+        ),
+    ),
+]
+
+
+def test_every_check_is_broken_by_some_case() -> None:
+    assert {name for name, _ in BREAKS} == {check.id for check in CHECKS}
+
+
+@pytest.mark.parametrize(("name", "change"), BREAKS, ids=[name for name, _ in BREAKS])
+def test_what_breaks_a_check_is_found(
+    crjson: dict, name: str, change: Callable[[dict], None]
+) -> None:
+    document = copy.deepcopy(crjson)
+    change(document["manifests"][0])
+    found = judged("x", document)
+    results = {entry["id"]: entry["result"] for entry in found.to_json()["checks"]}
+    warns = name == "discouraged_legacy_action_parameters"
+    assert results[name] == ("warn" if warns else "fail")
+    assert found.passed is warns
+    assert any(name in line for line in found.lines())
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=8,
+)
+_NAMES = st.sampled_from(
+    ["assertions", "claim.v2", "label", "validationResults", "actions", "c2pa.actions.v2"]
+)
+
+
+@given(st.dictionaries(_NAMES, _VALUES | st.dictionaries(_NAMES, _VALUES)))
+def test_any_document_gets_a_verdict(manifest: dict) -> None:
+    found = judged("x", {"manifests": [manifest]})
+    assert len(found.found) == 31
+    assert json.dumps(found.to_json())
+    assert not {"\x1b", "\u202e"} & set("\n".join(found.lines()))
+
+
+# The command.
+
+
+def test_the_command_says_what_is_kept_and_broken(place: Path) -> None:
+    run("generate", "a red apple", "-o", "a.png", "--seed", "7")
+    done = run("conformance", "a.png")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("a.png: 31 of 31 checks of C2PA Asset Conformance 0.2")
+    assert json.loads(run("conformance", "a.png", "--json").stdout)["passed"] is True
+    Path("plain.png").write_bytes(encode(sample(8, 8), "image/png"))
+    several = run("conformance", "a.png", "plain.png", "ghost.png", "--json")
+    assert several.exit_code == 3
+    lines = [json.loads(line) for line in several.stdout.splitlines()]
+    assert lines[0]["kept"] == 31
+    assert lines[1]["manifest"] is None
+    assert lines[2]["error"]["type"] == "VerifyError"
+
+
+@pytest.mark.skipif(not PUBLIC.is_dir(), reason="the public C2PA test files are not here")
+def test_an_old_file_breaks_checks_and_the_exit_code_is_6() -> None:
+    done = run("conformance", str(PUBLIC / "adobe-20220124-CA.jpg"))
+    assert done.exit_code == 6
+    assert "FAIL  no deprecated assertion (2.2, 6.3 and C.1)" in done.stdout
+    assert "no_deprecated_assertions: found stds.schema-org.CreativeWork" in done.stdout
