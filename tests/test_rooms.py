@@ -55,14 +55,14 @@ WINGS: dict[str, str] = {
     "audits": """
         estimates sampling drift monitor
         counting intervals plain inversion multiple powered paired independent distances shrinkage
-        agreement sizes statements joint tally tables
+        agreement sizes statements joint tally tables plans estimating
+        running
     """,
     "data": """
         signals shape screens duplicates splits prepared cards parts prepare collect check
     """,
     "runs": "energy folder live used cards go",
     "batch": "asked names examiner worker pool results",
-    "rubric": "facts checks verdict",
     "rubric": "facts checks verdict",
     "reports": "summary lines findings junit drawing page forms",
 }
