@@ -20,7 +20,7 @@ from typing import Self, cast
 
 from sdk.errors import CredentialError
 from sdk.fingerprint import bands, fingerprint, likeness
-from sdk.jumbf import Span, manifest_span, manifest_store
+from sdk.jumbf import Span, active_label, manifest_span, manifest_store
 from sdk.pixels import Picture
 from sdk.sql import Database, Row, Session, open_database
 
@@ -34,6 +34,9 @@ TABLES = (
     """CREATE TABLE credential_bands (
         band {int} NOT NULL, sha256 {blob} NOT NULL, PRIMARY KEY (band, sha256)) {rowless}""",
 )
+MANIFESTS = """CREATE TABLE credential_manifests (
+    label TEXT NOT NULL, sha256 {blob} NOT NULL, PRIMARY KEY (label, sha256)) {rowless}"""
+"""Label of the active manifest → file; younger than the tables, so that it is looked for."""
 _COLUMNS = "sha256, media_type, store, span, position, pixels, fingerprint, algorithm, payload"
 MAX_CANDIDATES = 20_000
 """Rows of one band that are compared; a band that holds more is flat pictures, and is skipped."""
@@ -77,6 +80,8 @@ class Repository:
             if not _exists(session, database.dialect):
                 for table in TABLES:
                     session.run(table.format(**database.dialect))
+            if not _exists(session, database.dialect, "credential_manifests"):
+                session.run(MANIFESTS.format(**database.dialect))
         return cls(database)
 
     @classmethod
@@ -130,6 +135,8 @@ class Repository:
                 session.insert("credentials", [_row(kept)])
                 digest = bytes.fromhex(kept.sha256)
                 session.insert("credential_bands", [(b, digest) for b in bands(kept.fingerprint)])
+                if label := active_label(store):
+                    session.insert("credential_manifests", [(label, digest)])
         return kept
 
     def by_mark(self, algorithm: str, payload: bytes) -> tuple[Credential, ...]:
@@ -139,6 +146,14 @@ class Repository:
         with self._database.read("find a watermark") as session:
             found = _find(session, "payload", payload)
         return tuple(c for c in found if c.algorithm == algorithm)
+
+    def by_manifest(self, label: str) -> tuple[Credential, ...]:
+        """Return the files whose active manifest has this label (`urn:c2pa:…`)."""
+        with self._database.read("find a manifest") as session:
+            if not _exists(session, self._database.dialect, "credential_manifests"):
+                return ()
+            rows = session.all("SELECT sha256 FROM credential_manifests WHERE label = :v", v=label)
+            return tuple(c for row in rows for c in _find(session, "sha256", cast(bytes, row[0])))
 
     def by_pixels(self, sha256: str) -> tuple[Credential, ...]:
         """Return the files that decode to exactly these pixels."""
@@ -171,6 +186,8 @@ class Repository:
         with self._database.write("forget a manifest") as session:
             found = bool(_find(session, "sha256", digest))
             session.run("DELETE FROM credential_bands WHERE sha256 = :d", d=digest)
+            if _exists(session, self._database.dialect, "credential_manifests"):
+                session.run("DELETE FROM credential_manifests WHERE sha256 = :d", d=digest)
             session.run("DELETE FROM credentials WHERE sha256 = :d", d=digest)
         return found
 
@@ -187,8 +204,8 @@ class Repository:
         self.close()
 
 
-def _exists(session: Session, dialect: Mapping[str, str]) -> bool:
-    return bool(session.all(dialect["exists"], name="credentials"))
+def _exists(session: Session, dialect: Mapping[str, str], table: str = "credentials") -> bool:
+    return bool(session.all(dialect["exists"], name=table))
 
 
 def _find(session: Session, column: str, value: bytes) -> tuple[Credential, ...]:

@@ -18,6 +18,7 @@ from itertools import pairwise
 _STORE = b"jumd\x63\x32\x70\x61\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"
 """A description box whose UUID says that its superbox is a C2PA manifest store."""
 MAX_STORE = 64 * 1024 * 1024
+MAX_LABEL = 1024
 _APP11, _SOS = 0xEB, 0xDA
 
 
@@ -67,6 +68,30 @@ def manifest_store(data: bytes, media_type: str) -> bytes:
     if length > MAX_STORE or start + length > len(data):
         return b""
     return data[start : start + length]
+
+
+def active_label(store: bytes) -> str:
+    """Return the label of the store's active manifest, its last; empty where there is none.
+
+    C2PA 2.2, section 11.1.4: the last manifest superbox of the store is the active one.
+    """
+    at = 8 + int.from_bytes(store[8:12])  # over the header and the description of the store
+    label = ""
+    while at + 8 <= len(store):
+        length = int.from_bytes(store[at : at + 4])
+        if length < 8 or at + length > len(store):
+            break
+        if store[at + 4 : at + 8] == b"jumb":
+            label = _label(store[at + 8 : at + length])
+        at += length
+    return label
+
+
+def _label(box: bytes) -> str:
+    """The label in a description box: 8 header, 16 UUID, 1 toggles, then text up to a zero."""
+    end = box.find(b"\0", 25, 25 + MAX_LABEL)
+    labelled = box[4:8] == b"jumd" and len(box) > 25 and box[24] & 2
+    return box[25:end].decode("utf-8", "replace") if labelled and end > 25 else ""
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

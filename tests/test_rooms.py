@@ -30,21 +30,23 @@ LADDER = """
 
     label second_opinion claims credentials encode evidence keys request vault_store attest options
     ledger_store ledger_audit ledger_tiles ledger_writer
+    review_item reviews
     asking axes complete headline hookspecs ledger members phases source vault
     cose strict axes_outside config recovery
 
     registry lanes leaf
     contract doctor parts scaffold
-    decide observe receipts statement
-    finishing screen pixel_evidence trials replay
+    decide observe receipts statement rewriting second_look
+    finishing screen pixel_evidence trials replay appeals
     pipeline verify
-    batch reports rubric
+    detection batch reports rubric
     law
     audits
-    runs dossier data
+    runs dossier data evaluation
+    server
 
-    cli_certs cli_conformance cli_timestamp cli_ledger cli_law cli_policy_tools cli_policy cli_tools cli_verify cli_screen cli_generate
-    cli_train cli_bench cli_data
+    cli_certs cli_conformance cli_result cli_timestamp cli_ledger cli_law cli_policy_tools cli_policy cli_review cli_tools cli_verify cli_screen cli_generate
+    cli_train cli_bench cli_data cli_evaluate cli_serve
     cli
 """
 """Rooms in order: each may import those before it.  A wing is one room here."""
@@ -58,12 +60,15 @@ WINGS: dict[str, str] = {
         agreement sizes statements joint tally tables plans estimating
         running
     """,
+    "server": "desk studios answers asked keys numbers detection bindings app drawing checking",
     "data": """
         signals shape screens duplicates splits prepared cards parts prepare collect check
     """,
+    "evaluation": "frechet draw words memory codec measure page run",
     "runs": "energy folder live used cards go",
     "batch": "asked names examiner worker pool results",
     "rubric": "facts checks verdict",
+    "detection": "statement jws stamping",
     "reports": "summary lines findings junit drawing page forms",
 }
 """Wing → its own ladder.  A wing is a folder of rooms for one noun that the governed call does not

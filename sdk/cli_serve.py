@@ -1,0 +1,99 @@
+"""`sdk serve`: the HTTP face."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sdk.errors import ConfigError
+from sdk.terminal import errors, note, say
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def serve(
+    policy: Annotated[str, typer.Option(help="Bundled policy, or a .toml file.")] = "",
+    model: Annotated[str, typer.Option(help="Name, folder or hub id.")] = "",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8080,
+    keys: Annotated[Path | None, typer.Option(help="File of clients and digests of keys.")] = None,
+    new_key: Annotated[str, typer.Option(help="Make a key for this client, show it, end.")] = "",
+    waiting: Annotated[int, typer.Option(help="Requests that may wait; more get 429.")] = 16,
+    workers: Annotated[int, typer.Option(help="Calls at once: one draws, one is signed.")] = 2,
+    checks: Annotated[int, typer.Option(help="Verifications a minute and address; 0: any.")] = 60,
+    trust: Annotated[Path | None, typer.Option(help="PEM file of roots to trust.")] = None,
+) -> None:
+    """Serve the images API of OpenAI, verification and C2PA's soft-binding look-up."""
+    with errors(False):
+        if new_key:
+            from sdk.server.keys import new_key as make_key
+
+            if keys is None:
+                raise ConfigError("asked for a new key, found no --keys FILE to write it to")
+            say(make_key(keys, new_key))
+            return
+        if host not in LOOPBACK and keys is None:
+            raise ConfigError(
+                f"asked to listen on {host}, found no --keys: anybody who reaches it could draw; "
+                "give --keys FILE, or listen on 127.0.0.1"
+            )
+        _run(policy, model, (host, port), keys, (waiting, workers, checks), trust)
+
+
+def _run(
+    policy: str,
+    model: str,
+    address: tuple[str, int],
+    keys: Path | None,
+    limits: tuple[int, int, int],
+    trust: Path | None,
+) -> None:
+    from sdk.config import load_config
+    from sdk.policy import load
+    from sdk.registry import Registry
+    from sdk.trust import NO_TRUST, Trust, TrustList
+
+    try:
+        import uvicorn
+
+        from sdk.server.app import make
+        from sdk.server.bindings import Bindings
+        from sdk.server.desk import Desk
+        from sdk.server.detection import Witness
+        from sdk.server.keys import Keys
+        from sdk.server.studios import open_studios
+    except ImportError as exc:
+        raise ConfigError(
+            f"asked to serve, found no {exc.name}; pip install 'responsible-generation-sdk[serve]'"
+        ) from exc
+    config = load_config()
+    chosen = load(policy or config.policy)
+    chosen = chosen.with_model(model) if model else chosen
+    listed = str(trust or config.trust or "")
+    waiting, workers, checks = limits
+    with (
+        open_studios(chosen, config) as studios,
+        Desk(studios, waiting=waiting, workers=workers) as desk,
+    ):
+        mark = chosen.watermark
+        detectors = []
+        if mark is not None:
+            detectors = [Registry().make("watermark", mark.plugin, dict(mark.settings))]
+        assert studios.credentials is not None
+        app = make(
+            desk,
+            studios,
+            witness=Witness(
+                trust=Trust(signers=TrustList.open(listed)) if listed else NO_TRUST,
+                ledger=studios.ledger,
+                credentials=studios.credentials,
+                detectors=detectors,
+            ),
+            bindings=Bindings(studios.credentials, detectors),
+            keys=Keys.open(keys) if keys else None,
+            checks_per_minute=checks,
+        )
+        note(f"policy {chosen.name}; http://{address[0]}:{address[1]}; Ctrl-C ends it")
+        uvicorn.run(app, host=address[0], port=address[1], log_level="warning", access_log=False)
