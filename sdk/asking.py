@@ -86,6 +86,7 @@ def shown(request: Request) -> Request:
     return replace(
         request,
         subject=None,
+        approvals=(),
         init_image=_copied(request.init_image),
         mask=_copied(request.mask),
         sketch=_copied(request.sketch),

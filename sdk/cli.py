@@ -17,6 +17,7 @@ from sdk.cli_data import data
 from sdk.cli_generate import generate
 from sdk.cli_ledger import ledger
 from sdk.cli_policy import policy
+from sdk.cli_review import review
 from sdk.cli_screen import screen
 from sdk.cli_timestamp import timestamp
 from sdk.cli_tools import doctor, keys, models, plugin, plugins
@@ -33,6 +34,7 @@ main.command()(conformance)
 main.command()(screen)
 main.add_typer(ledger, name="ledger")
 main.add_typer(policy, name="policy")
+main.add_typer(review, name="review")
 main.add_typer(bench, name="bench")
 main.command()(plugins)
 main.add_typer(plugin, name="plugin")

@@ -41,6 +41,9 @@ def generate(
     scheduler: Annotated[str, typer.Option(help="A diffusers scheduler class.")] = "",
     purpose: Annotated[str, typer.Option(help="Why; kept only in the vault.")] = "",
     subject: Annotated[str, typer.Option(help="Whose request; never leaves the vault.")] = "",
+    approval: Annotated[
+        list[str] | None, typer.Option(help="A review that approved this very request.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -71,6 +74,7 @@ def generate(
             scheduler=scheduler or None,
             purpose=purpose,
             subject=subject or None,
+            approvals=tuple(approval or ()),
         )
         chosen, place = _placed(_policy(policy or config.policy, model or config.model), output)
         for index in range(request.count):

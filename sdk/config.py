@@ -24,6 +24,7 @@ from sdk.home import APP, default_home
 if TYPE_CHECKING:
     from sdk.credentials import Repository
     from sdk.ledger import Ledger
+    from sdk.reviews import Reviews
     from sdk.vault import Vault
 
 OTHER_VARIABLES = frozenset({"SDK_CONFIG", "SDK_HOME", "SDK_VAULT_KEY"})
@@ -49,6 +50,8 @@ class Config:
     """Database URL or path; empty is `home`/vault.db."""
     credentials: str = ""
     """Where manifests are kept for recovery, URL or path; empty is `home`/credentials.db."""
+    reviews: str = ""
+    """Database URL or path of the review queue; empty is `home`/reviews.db."""
     trust: str = ""
     """PEM file of roots that `sdk verify` trusts; empty trusts nobody."""
 
@@ -156,6 +159,14 @@ def read_credentials(config: Config | None = None) -> Repository | None:
     if not chosen.credentials and not (chosen.home / "credentials.db").exists():
         return None
     return Repository.read(chosen.credentials or chosen.home / "credentials.db")
+
+
+def open_reviews(config: Config | None = None) -> Reviews:
+    """Open the configured review queue; make it where there is none."""
+    from sdk.reviews import Reviews
+
+    chosen = config or load_config()
+    return Reviews.open(chosen.reviews or _in_home(chosen, "reviews.db"))
 
 
 def _in_home(config: Config, name: str) -> Path:

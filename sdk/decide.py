@@ -57,6 +57,12 @@ class Judgement:
         return bool(self.verdicts) and all(verdict.allows for verdict in self.verdicts)
 
     @property
+    def warned(self) -> dict[str, str]:
+        """For observers: the categories that met a bound, where there are some."""
+        met = sorted({v.category for v in self.verdicts if v.decision is not Decision.ALLOW})
+        return {"warned": ", ".join(met)} if met else {}
+
+    @property
     def decision(self) -> Decision:
         """The strictest verdict; ERROR where nobody answered."""
         return strictest(self.verdicts)

@@ -17,6 +17,7 @@
     ├── DataError        a training picture or data set cannot be used
     ├── TrainError       a training run cannot start, go on or be saved
     ├── AuditError       an audit cannot be planned, run, read or reported as asked
+    ├── ReviewError      the review queue cannot be used as asked, or an approval does not fit
     └── VerifyError      the file to verify cannot be read at all
 
 No picture is released when any of these is raised.  A message has three parts: what was
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sdk.phases import Released
-    from sdk.types import Verdict
+    from sdk.types import Finding, Verdict
 
 
 class SDKError(Exception):
@@ -63,6 +64,12 @@ class Refused(SDKError):
         """`prompt`, `image` or `audit`."""
         self.verdicts = verdicts
         """Every verdict of the stage, those that allow as well."""
+        self.findings: tuple[Finding, ...] = ()
+        """What was measured; spans point into the request."""
+        self.review = ""
+        """Id in the review queue, where a person was asked."""
+        self.offer = ""
+        """A prompt that may be asked instead, where a rule has one; never written down."""
         no = "; ".join(f"{v.by}: {v.reason}" for v in verdicts if not v.allows)
         super().__init__(f"{stage} refused by policy ({no or 'no filter allowed it'})")
 
@@ -112,6 +119,10 @@ class TrainError(SDKError):
 
 class AuditError(SDKError):
     """An audit cannot be planned, run, read or reported as asked."""
+
+
+class ReviewError(SDKError):
+    """The review queue cannot be used as asked, or an approval does not fit."""
 
 
 class VerifyError(SDKError):

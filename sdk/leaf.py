@@ -73,6 +73,7 @@ def asked(request: Request, index: int | None) -> dict[str, JSON]:
         "height": request.height,
         "steps": request.steps,
         "guidance_scale": request.guidance_scale,
+        **({"approvals": list(request.approvals)} if request.approvals else {}),
     }
 
 

@@ -29,6 +29,8 @@ class Admitted:
     verdicts: tuple[Verdict, ...]
     commitment: str | None = None
     """Salted commitment to the personal part of the request, see `sdk.vault`."""
+    changed: tuple[str, ...] = ()
+    """Rules that changed the request before it was drawn; the commitment is to what was asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from sdk import leaf
 from sdk.asking import question
 from sdk.complete import complete
-from sdk.config import Config, open_credentials, open_ledger, open_vault
+from sdk.config import Config, open_credentials, open_ledger, open_reviews, open_vault
 from sdk.credentials import Repository
 from sdk.decide import Judgement, asked, judge
 from sdk.errors import Refused, SDKError
@@ -46,6 +47,9 @@ from sdk.policy import Policy, load
 from sdk.receipts import Receipts, check_vault
 from sdk.registry import Registry
 from sdk.request import Request
+from sdk.reviews import Reviews
+from sdk.rewriting import rewritten
+from sdk.second_look import SecondLook
 from sdk.statement import labels_on
 from sdk.tables import Stage
 from sdk.types import Watch
@@ -66,6 +70,7 @@ class Studio:
         vault: Vault | None = None,
         credentials: Repository | None = None,
         registry: Registry | None = None,
+        reviews: Callable[[], Reviews] | None = None,
     ) -> None:
         """Build every part.
 
@@ -78,6 +83,7 @@ class Studio:
         self._credentials = credentials
         self._parts = build(self.policy, registry or Registry())
         self._receipts = Receipts(self.policy, ledger, vault, self._parts)
+        self._second_look = SecondLook(self.policy, reviews)
         self._tell = Narrator(self._parts.observers)
         self._opened = ExitStack()
         self.max_batch = self._parts.able.max_batch
@@ -94,7 +100,8 @@ class Studio:
             if vault is not None:
                 opened.enter_context(vault)
             credentials = opened.enter_context(open_credentials(config))
-            studio = cls(chosen, ledger, vault=vault, credentials=credentials)
+            queue = partial(open_reviews, config)
+            studio = cls(chosen, ledger, vault=vault, credentials=credentials, reviews=queue)
             studio._opened = opened.pop_all()
         return studio
 
@@ -144,14 +151,25 @@ class Studio:
         try:
             commitment = self._receipts.commit(call, request)
             whole = complete(request, self._parts.able)
-            filters = self._parts.prompt_filters
-            asks = [(f, question(f.part.inspect, whole)) for f in filters]
-            judged = self._judge("prompt", asks, whole)
+            whole, judged, changed = self._allowed(whole)
         except BaseException as error:
             self._end(Admitted(call, whole, (), (), commitment), whole, error, "prompt")
             raise
         self._tell("admitted", call)
-        return Admitted(call, whole, judged.findings, judged.verdicts, commitment)
+        return Admitted(call, whole, judged.findings, judged.verdicts, commitment, changed)
+
+    def _allowed(self, request: Request) -> tuple[Request, Judgement, tuple[str, ...]]:
+        """Ask every prompt filter; what a rule changes is asked about anew."""
+        try:
+            return request, self._screen(request), ()
+        except Refused as refusal:
+            mended, rules = rewritten(self.policy, refusal, request)
+        return mended, self._screen(mended), rules
+
+    def _screen(self, request: Request) -> Judgement:
+        filters = self._parts.prompt_filters
+        asks = [(f, question(f.part.inspect, request)) for f in filters]
+        return self._judge("prompt", asks, request)
 
     def render(self, jobs: Sequence[Job], watch: Watch | None) -> Sequence[Draft]:
         """Draw and refine one batch; a cancelled picture never gets further than here."""
@@ -175,7 +193,7 @@ class Studio:
             stage = "record"
             return self.record(sealed, to)
         except BaseException as error:
-            self._end(draft.admitted, draft.request, error, stage, draft.index)
+            self._end(draft.admitted, draft.request, error, stage, draft.index, draft.picture)
             raise
 
     def clear(self, draft: Draft) -> Cleared:
@@ -183,7 +201,7 @@ class Studio:
         seen = Picture(draft.picture.pixels)  # filters share this one; the draft keeps its own
         filters = self._parts.image_filters
         asks = [(f, question(f.part.inspect, draft.request, seen)) for f in filters]
-        judged = self._judge("image", asks, draft.request)
+        judged = self._judge("image", asks, draft.request, seen)
         self._tell("cleared", draft.admitted.call)
         return Cleared(draft, judged.findings, judged.verdicts)
 
@@ -193,8 +211,8 @@ class Studio:
         seen = Picture(draft.picture.pixels)
         auditors = self._parts.auditors
         asks = [(a, question(a.part.audit, draft.request, seen)) for a in auditors]
-        judged = self._judge("audit", asks, draft.request)
-        self._tell("audited", draft.admitted.call)
+        judged = self._judge("audit", asks, draft.request, seen)
+        self._tell("audited", draft.admitted.call, **judged.warned)
         return Audited(cleared, judged.findings, judged.verdicts)
 
     def mark(self, audited: Audited) -> Marked:
@@ -219,6 +237,7 @@ class Studio:
             "verdicts": leaf.decided(all_verdicts(sealed)),
             "observations": leaf.measured(sealed.marked.audited.findings),
         }
+        self._second_look.use(draft.request, draft.admitted.call)
         placement = Placement.stage(to, sealed.data) if to else None
         try:
             receipt = self._receipts.write(draft.admitted, fields)
@@ -239,6 +258,7 @@ class Studio:
         stage: Stage,
         asks: Sequence[tuple[Named[Any], Callable[[], object]]],
         request: Request,
+        picture: Picture | None = None,
     ) -> Judgement:
         """Ask all controls of a stage.
 
@@ -247,8 +267,12 @@ class Studio:
         """
         judged = judge(self.policy, stage, [asked(*each) for each in asks], request)
         waived = stage == "audit" or f"{stage}_filters" in self.policy.unsafe_without
+        if not judged.allows:
+            judged = self._second_look.lifted(stage, judged, request, picture)
         if not judged.allows and (asks or not waived):
-            raise Refused(stage, judged.verdicts)
+            refusal = Refused(stage, judged.verdicts)
+            refusal.findings = judged.findings
+            raise refusal
         return judged
 
     def _end(
@@ -258,8 +282,10 @@ class Studio:
         error: BaseException,
         stage: str,
         index: int | None = None,
+        picture: Picture | None = None,
     ) -> None:
-        """Tell that a picture does not leave, and leave its receipt."""
+        """Tell that a picture does not leave, leave its receipt, and ask a person if need be."""
         kind = "refused" if isinstance(error, Refused) else "failed"
         self._tell(kind, admitted.call, stage=stage, error=type(error).__name__)
         self._receipts.ended(admitted, request, error, stage, index)
+        self._second_look.put(error, admitted, request, index, picture)

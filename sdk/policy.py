@@ -23,8 +23,20 @@ from pydantic import Field, ValidationError, model_validator
 
 from sdk.canonical import canonical
 from sdk.errors import PolicyError
+from sdk.models import backend_of
 from sdk.packs import problems, resolve
-from sdk.tables import Control, Marking, Name, Output, Part, Record, Rule, Stage, Strict
+from sdk.tables import (
+    Control,
+    Marking,
+    Name,
+    Output,
+    Part,
+    Record,
+    ReviewTable,
+    Rule,
+    Stage,
+    Strict,
+)
 
 CONTROLS: tuple[Control, ...] = get_args(Control)
 
@@ -73,6 +85,7 @@ class Policy(Strict):
     output: Output = Output()
     record: Record = Record()
     marking: Marking = Marking()
+    review: ReviewTable = ReviewTable()
     unsafe_without: tuple[Control, ...] = ()
     """Controls that this policy goes without, on purpose."""
     packs: tuple[Link, ...] = ()
@@ -106,7 +119,15 @@ class Policy(Strict):
         return hashlib.sha256(body).hexdigest()
 
     def with_model(self, model: str) -> Policy:
-        """Draw with another model; everything else stays, the digest changes."""
+        """Draw with another model; everything else stays, the digest changes.
+
+        A model that names its own plugin (`sdk.models.backend_of`) is drawn with by that, and the
+        settings of the plugin before, which mean nothing to it, are left out.
+        """
+        plugin = backend_of(model) or self.backend.plugin
+        if plugin != self.backend.plugin:
+            chosen = {"plugin": plugin, "settings": {"model": model}}
+            return self._but({"backend": {**self.backend.model_dump(), **chosen}})
         settings = {**self.backend.settings, "model": model}
         return self._but({"backend": {**self.backend.model_dump(), "settings": settings}})
 

@@ -60,6 +60,8 @@ class Request:
     """Why the picture is made, in the caller's words; screened, kept only in the vault."""
     subject: str | None = field(default=None, repr=False)
     """Id of the person the request belongs to; never leaves the vault."""
+    approvals: tuple[str, ...] = ()
+    """Ids of reviews in which a person approved this very request (`sdk.reviews`)."""
 
     def __post_init__(self) -> None:
         _text("prompt", self.prompt)
@@ -70,6 +72,10 @@ class Request:
         for name in ("subject", "scheduler"):
             if getattr(self, name) is not None:
                 _text(name, getattr(self, name))
+        if not isinstance(self.approvals, tuple) or not all(map(_is_id, self.approvals)):
+            raise RequestError(
+                "asked with approvals that are no ids; give those of sdk review list"
+            )
         if not isinstance(self.loras, tuple):
             raise RequestError(f"asked for loras {type(self.loras).__name__}; give a tuple of text")
         for lora in self.loras:
@@ -118,6 +124,10 @@ class Request:
         """Every text that prompt filters must see: prompt, negative prompt, purpose, LoRA names."""
         named = (self.prompt, self.negative_prompt, self.purpose, *self.loras)
         return tuple(text for text in named if text)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{1,64}", value) is not None
 
 
 def _by(size: tuple[int, int]) -> str:

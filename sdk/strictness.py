@@ -31,6 +31,7 @@ HIGHER = {
     "record.keep_months": 0,
     "output.refuse_weak_marks": False,
     "marking.label_share": 0.06,
+    "review.votes": 1,
 }
 """Keys of which more is stricter, with their default."""
 GROWING = ("marking.labels",)
@@ -136,11 +137,15 @@ def strictest_rule(one: Table, other: Table) -> dict[str, Any]:
     """Join two rules of one id: each decision from the lower of the two scores."""
     from_ = {level: min(_from(one, level), _from(other, level)) for level in LEVELS}
     joined = {
-        k: v for k, v in {**other, **one}.items() if k not in (*LEVELS, "record_only", "when")
+        k: v
+        for k, v in {**other, **one}.items()
+        if k not in (*LEVELS, "record_only", "when", "rewrite")
     }
     joined |= {k: v for k, v in from_.items() if v < _beyond(from_, k)}
     if not any(level in joined for level in LEVELS):
         joined["record_only"] = True
+    if "transform" in joined and one.get("rewrite") == other.get("rewrite"):
+        joined |= {"rewrite": one["rewrite"]} if "rewrite" in one else {}
     for said in ("citation", "jurisdiction"):
         if texts := dict.fromkeys(t for rule in (one, other) if (t := rule.get(said))):
             joined[said] = "; ".join(sorted(texts))

@@ -40,6 +40,26 @@ class Part(Strict):
     """Release although this control failed; the receipt and the manifest say so."""
 
 
+class Rewrite(Strict):
+    """How a request that must be changed is changed, without asking a model."""
+
+    replace: Annotated[str, Field(max_length=200)] | None = None
+    """Put in place of the words that the finding points at; empty takes them out."""
+    append: Annotated[str, Field(max_length=500)] = ""
+    """Added to the prompt."""
+    negative: Annotated[str, Field(max_length=500)] = ""
+    """Added to the negative prompt."""
+    apply: bool = False
+    """Draw the changed request, screened anew, and write down that it was changed.  Otherwise the
+    request is refused and the change is offered to who asked."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Rewrite:
+        if self.replace is None and not self.append and not self.negative:
+            raise ValueError("give at least one of replace, append, negative")
+        return self
+
+
 class Rule(Strict):
     """What a score of one category means.  The strictest bound that is met decides."""
 
@@ -54,6 +74,8 @@ class Rule(Strict):
     """The category is measured and written down, and never refuses."""
     when: Annotated[str, Field(max_length=1000)] = ""
     """A CEL condition (`sdk.when`); the rule counts only where it holds."""
+    rewrite: Rewrite | None = None
+    """What to change where `transform` is met."""
     reason: str = ""
     """Shown to the person whose request is refused."""
     citation: Annotated[str, Field(max_length=400)] = ""
@@ -81,6 +103,8 @@ class Rule(Strict):
             raise ValueError("give at least one of warn, transform, review, block; or record_only")
         if given != sorted(given):
             raise ValueError("bounds must rise: warn <= transform <= review <= block")
+        if self.rewrite and (self.transform is None or self.stage != "prompt"):
+            raise ValueError("a rewrite needs the bound transform, and the stage prompt")
         return self
 
 
@@ -133,6 +157,17 @@ class Marking(Strict):
         return self
 
 
+class ReviewTable(Strict):
+    """How people look at what waits for them."""
+
+    votes: Annotated[int, Field(ge=1, le=9)] = 1
+    """How many different people must approve."""
+    valid_days: Annotated[int, Field(ge=1, le=365)] = 30
+    """An approval counts this long from the day of the refusal."""
+    keep_picture: bool = False
+    """Keep a small labelled copy of a picture that waits, until it is decided."""
+
+
 class Table(Strict):
     """What one pack of a chain may say: every key of a policy, none of them needed."""
 
@@ -153,4 +188,5 @@ class Table(Strict):
     output: Output = Output()
     record: Record = Record()
     marking: Marking = Marking()
+    review: ReviewTable = ReviewTable()
     unsafe_without: tuple[Control, ...] = ()

@@ -87,6 +87,8 @@ def described(error: SDKError) -> dict[str, JSON]:
         fields["receipt"] = error.receipt
     if isinstance(error, Refused):
         fields["stage"] = error.stage
+        fields["review"] = error.review or None
+        fields["offer"] = error.offer or None
         fields["reason"] = reason(error).as_json()
         fields["verdicts"] = [
             {
@@ -114,6 +116,10 @@ def errors(as_json: bool) -> Iterator[None]:
             note(f"error: {reason(error).message if isinstance(error, Refused) else error}")
             if error.receipt:
                 note(f"receipt: {error.receipt}")
+            if isinstance(error, Refused) and error.offer:
+                note(f"this may be asked instead: {error.offer}")
+            if isinstance(error, Refused) and error.review:
+                note(f"review {error.review}: once approved, sdk review show says how to go on")
         raise typer.Exit(exit_code(error)) from error
 
 
