@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .image import Plane, block_mean, smooth, spread
-from .keys import TILE
+from .keys import DENSITIES, TILE
 
 Basis = NDArray[np.float64]
 
 _SPAN = 1024
 """Longest side that is correlated: the middle of longer pictures stands for the rest."""
-_BAND = (0.02, 0.30)
-"""Cycles per canonical pixel where a mark can be."""
+_BAND = (2.6, 38.0)
+"""Cycles per tile of a whole picture where a mark can be."""
 _LINE = 5.0
 """A spectral line counts no more than this times its surroundings: periodic textures have huge
 ones (1 to 2 of 36 more pictures found after crops and aspect changes than without)."""
@@ -34,7 +34,9 @@ _NEAR = ((1, 0, 1.0), (0, 1, 1.0), (1, 1, 0.7), (1, -1, 0.7), (2, 0, 0.4), (0, 2
 class Autocorrelation:
     """Whitened autocorrelation of a residual, in units of its own standard deviation."""
 
-    def __init__(self, residual: Plane) -> None:
+    def __init__(self, residual: Plane, tiles: int) -> None:
+        """Correlate; a whole picture of this size has `tiles` along its short side."""
+        self.pitch = TILE * DENSITIES[0] / tiles
         plane = _middle(residual)
         self.height, self.width = plane.shape
         # Half as much padding, not twice: lags beyond half a side alias with nearly empty ones.
@@ -43,7 +45,7 @@ class Autocorrelation:
         power = (x.real**2 + x.imag**2).astype(np.float32)
         around = spread(smooth(block_mean(power)), power.shape)
         power = np.minimum(power / (around + np.float32(1e-6)), np.float32(_LINE))
-        power *= _band(rows, columns)
+        power *= _band(rows, columns, self.pitch)
         lags = np.fft.irfft2(power, (rows, columns)).astype(np.float32)
         self.plane: Plane = lags * np.float32(1 / (lags.std() + 1e-12))
         """(rows, columns), lag (dy, dx) at [dy % rows, dx % columns]."""
@@ -65,9 +67,9 @@ class Autocorrelation:
         return total
 
     def squares(self, count: int) -> list[Basis]:
-        """Best lattices of turned and scaled squares: angle within 45 degrees, scale 0.4-2.4."""
+        """Best lattices of turned and scaled squares: angle within 45 degrees, scale 0.4 to 2.4."""
         angles = np.deg2rad(np.arange(-45, 45, 0.45)).astype(np.float32)
-        sides = _sides()[:, None]
+        sides = self._sides()[:, None]
         c, s = sides * np.cos(angles), sides * np.sin(angles)
         score = self.score(np.stack([c, -s]), np.stack([s, c]))
         tops = _tops(score, count)
@@ -75,7 +77,7 @@ class Autocorrelation:
 
     def upright(self, count: int) -> list[Basis]:
         """Best lattices of rectangles that stand upright: stretched pictures and their crops."""
-        sides = _sides()
+        sides = self._sides()
         none = np.zeros_like(sides)
         down = self.at(sides, none) + np.float32(0.4) * self.at(2 * sides, none)
         right = self.at(none, sides) + np.float32(0.4) * self.at(none, 2 * sides)
@@ -109,6 +111,13 @@ class Autocorrelation:
                 continue
             basis = np.linalg.solve(normal, (points.T * weights) @ lags).T.astype(np.float64)
         return basis
+
+    def _sides(self) -> Plane:
+        """Tile sides that are tried, canonical pixels, 0.8 % apart."""
+        most = min(2.4, 0.85 * min(self.height, self.width) / self.pitch)
+        steps = np.arange(math.log(0.4), math.log(most), 0.008)
+        sides: Plane = (self.pitch * np.exp(steps)).astype(np.float32)
+        return sides
 
     def _matches(self, basis: Basis, reach: int) -> tuple[Basis, Basis, NDArray[np.float64]]:
         """Lattice points up to `reach` away with a peak nearby: (n, 2), lags (n, 2), weights."""
@@ -150,7 +159,7 @@ class Autocorrelation:
             y, x = divmod(flat, tops.shape[1])
             dx = 4 * x + 1 - (columns if 4 * x > columns // 2 else 0)
             value, py, px = self._summit(4 * y + 1, dx)
-            far = 50 < math.hypot(py, px) < 340
+            far = 0.4 < math.hypot(py, px) / self.pitch < 2.65
             if far and abs(py) < 0.85 * self.height and abs(px) < 0.85 * self.width:
                 found[round(py), round(px)] = value
         best = sorted(found, key=lambda lag: -found[lag])[:count]
@@ -176,17 +185,10 @@ def _middle(plane: Plane) -> Plane:
 
 
 @lru_cache(maxsize=8)
-def _band(rows: int, columns: int) -> Plane:
-    radius = np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns))
+def _band(rows: int, columns: int, pitch: float) -> Plane:
+    radius = pitch * np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns))
     inside: Plane = np.asarray((radius > _BAND[0]) & (radius < _BAND[1]), np.float32)
     return inside
-
-
-@lru_cache(maxsize=1)
-def _sides() -> Plane:
-    """Tile sides that are tried, canonical pixels, 0.8 % apart."""
-    sides: Plane = (TILE * np.exp(np.arange(math.log(0.4), math.log(2.4), 0.008))).astype("f4")
-    return sides
 
 
 def _tops(score: Plane, count: int) -> list[tuple[int, int]]:

@@ -1,8 +1,9 @@
 """Looks for a mark under more and more transforms, and counts what it looked at.
 
-Order: the picture as it is at each of the three densities; the eight symmetries; square lattices
-(crop, scale, rotation); oblique ones (aspect, shear); pitches of common picture sizes (small
-crops).  The search ends at the first frame whose CRC and version agree.
+Order: the picture as it is at each of the three densities; the eight symmetries; what a frame of
+one colour surrounds (screenshots); square lattices (crop, scale, rotation); whole pictures of
+another common shape; upright and oblique lattices (aspect, shear); pitches of common picture sizes
+(small crops).  The search ends at the first frame whose CRC and version agree.
 """
 
 from __future__ import annotations
@@ -33,9 +34,16 @@ from .tile import Spectrum
 MAX_DECODES = 12
 """Frames tried per picture; MAX_DECODES * 2**-36 < 2e-10 bounds false accepts."""
 _DECODE_Z = 5.3
-_REFINE_Z = 5.0
+_REFINE_Z = 5.4
+_CLIMBS = 2
+"""Lattices that are refined per picture, 16 folds each."""
+_RINGING = 0.25
+"""Share of the usual distance from the frame's colour that encoders leave on the frame itself."""
+_LEAST = 96
+"""Short side below which what a frame surrounds is not looked at."""
 _SHORT_SIDES = (512, 640, 768, 832, 896, 1024, 1080, 1152, 1280, 1440, 1536, 2048)
 """Short sides that pictures are drawn at: a crop keeps the pitch of one of these over 4."""
+_SHAPES = (1, 5 / 4, 4 / 5, 4 / 3, 3 / 4, 3 / 2, 2 / 3, 16 / 9, 9 / 16)
 _ALL = tuple(range(len(SYMMETRIES)))
 _MOVES = tuple(
     sign * np.array(move, float)
@@ -77,6 +85,7 @@ class Search:
     hypotheses: int = 0
     """Pilot correlations computed."""
     decodes: int = 0
+    climbs: int = 0
     best_z: float = 0.0
     hit: Hit | None = None
 
@@ -93,7 +102,9 @@ class Search:
                 basis = np.eye(2) * (TILE * DENSITIES[0] / tiles)
                 if self._read(self._correlate(folded[tiles], basis, symmetries)):
                     return self.hit
-        return self._geometric(residual(full), min(pixels.shape[:2]))
+        if self._framed(pixels):
+            return self.hit
+        return self._geometric(residual(full), natural, min(pixels.shape[:2]))
 
     def log10_p(self) -> float:
         """Bound log10 P(an unmarked picture looks this marked), over everything searched."""
@@ -102,14 +113,30 @@ class Search:
             return pilot
         return pilot + math.log10(MAX_DECODES) - CHECK_BITS * math.log10(2)
 
-    def _geometric(self, plane: Plane, short: int) -> Hit | None:
-        for bases, symmetries in _guesses(plane, short):
+    def _framed(self, pixels: NDArray[np.uint8]) -> Hit | None:
+        """Look at what a frame of one colour surrounds: screenshots, padding."""
+        inner = pixels[framed(pixels)]
+        short = min(inner.shape[:2])
+        if inner.shape == pixels.shape or short < _LEAST:
+            return None
+        full = canonical(inner, TILE * DENSITIES[0])
+        for tiles in DENSITIES[:2]:
+            x = whiten(fold(residual(box_mean(full, DENSITIES[0] // tiles))))
+            basis = np.eye(2) * (TILE * DENSITIES[0] / tiles * short / min(pixels.shape[:2]))
+            if self._read(self._correlate(x, basis, _ALL)):
+                return self.hit
+        return None
+
+    def _geometric(self, plane: Plane, natural: int, short: int) -> Hit | None:
+        for bases, symmetries in _guesses(plane, natural, short):
             found = [self._correlate(*_seen(plane, b), symmetries) for b in _distinct(bases)]
             found.sort(key=lambda candidate: -candidate.lock.z)
             if found and self._read(found[0]):
                 return self.hit
             for candidate in found[:2]:
-                if candidate.lock.z >= _REFINE_Z and self._read(self._climbed(plane, candidate)):
+                if candidate.lock.z < _REFINE_Z or self.climbs >= _CLIMBS:
+                    break
+                if self._read(self._climbed(plane, candidate)):
                     return self.hit
         return None
 
@@ -141,6 +168,7 @@ class Search:
 
     def _climbed(self, plane: Plane, start: Candidate) -> Candidate:
         """Follow the pilot uphill over the four numbers of the lattice."""
+        self.climbs += 1
         best = start
         for step in (0.003, 0.0012):
             for move in _MOVES:
@@ -149,6 +177,18 @@ class Search:
                 if tried.lock.z > best.lock.z:
                     best = tried
         return best
+
+
+def framed(pixels: NDArray[np.uint8]) -> tuple[slice, slice]:
+    """Return the rows and columns inside a frame of the first pixel's colour; all if none is."""
+    away = np.abs(pixels[:, :, 1].astype(np.int16) - np.int16(pixels[0, 0, 1]))
+    return _inside(away.mean(1)), _inside(away.mean(0))
+
+
+def _inside(away: Plane) -> slice:
+    """From the first to the last line that is not the frame with a little ringing on it."""
+    inside = np.flatnonzero(away > max(2.0, _RINGING * float(np.median(away))))
+    return slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(None)
 
 
 def _seen(plane: Plane, basis: Basis) -> tuple[Spectrum, Basis]:
@@ -166,6 +206,9 @@ def _distinct(bases: list[Basis]) -> list[Basis]:
 
 def fold_along(plane: Plane, basis: Basis) -> Plane:
     """Add all periods of a lattice: each pixel goes to the nearest of TILE x TILE cells."""
+    if not basis[0, 1] and not basis[1, 0]:
+        rows = _gathered(plane, basis[0, 0])
+        return np.ascontiguousarray(_gathered(np.ascontiguousarray(rows.T), basis[1, 1]).T)
     inverse = np.linalg.inv(basis).astype(np.float32) * np.float32(TILE)
     y = np.arange(plane.shape[0], dtype=np.float32)[:, None]
     x = np.arange(plane.shape[1], dtype=np.float32)[None]
@@ -177,9 +220,34 @@ def fold_along(plane: Plane, basis: Basis) -> Plane:
     return sums.reshape(TILE, TILE).astype(np.float32)
 
 
-def _guesses(plane: Plane, short: int) -> Iterator[tuple[list[Basis], tuple[int, ...]]]:
-    correlation = Autocorrelation(plane)
+def _gathered(plane: Plane, pitch: float) -> Plane:
+    """Add the rows that fall into each of TILE cells of a period of `pitch` rows: 5 times faster
+    than counting pixels one by one."""
+    cells = np.floor(np.arange(len(plane)) * (TILE / pitch)).astype(np.intp) % TILE
+    order = np.argsort(cells, kind="stable")
+    found, starts = np.unique(cells[order], return_index=True)
+    out = np.zeros((TILE, plane.shape[1]), np.float32)
+    out[found] = np.add.reduceat(plane[order], starts, axis=0)
+    return out
+
+
+def stretched(shape: tuple[int, ...], tiles: int) -> list[Basis]:
+    """Return the lattices of whole pictures that had another, common shape before."""
+    height, width = shape
+    bases = []
+    for ratio in _SHAPES:  # width / height when it was marked
+        if 0.02 < abs(math.log(ratio * height / width)) < 0.7:
+            down, right = tiles * max(1, 1 / ratio), tiles * max(1, ratio)
+            bases.append(np.diag([height / down, width / right]))
+    return bases
+
+
+def _guesses(
+    plane: Plane, natural: int, short: int
+) -> Iterator[tuple[list[Basis], tuple[int, ...]]]:
+    correlation = Autocorrelation(plane, natural)
     yield correlation.squares(4), _ALL
+    yield stretched(plane.shape, natural), _ALL[:1]
     yield correlation.upright(3), _ALL
     yield correlation.oblique(5), _ALL
     pitch = TILE * DENSITIES[0] / short

@@ -122,6 +122,27 @@ def test_the_mark_survives_another_aspect_ratio(mark, marked):
     assert mark.detect(resized(marked, 640, 512)).payload == ID
 
 
+@pytest.fixture(scope="module")
+def small(mark):
+    return mark.embed(picture(256, 256), ID)
+
+
+def test_a_small_mark_survives_a_screenshot_with_a_frame(mark, small):
+    shown = resized(resized(small, 212, 212), 233, 233)
+    framed = np.pad(shown, ((9, 9), (9, 9), (0, 0)), constant_values=255)
+    assert mark.detect(jpeg(framed, 85)).payload == ID
+
+
+@pytest.mark.parametrize("size", [(333, 256), (256, 300), (234, 234)])
+def test_a_small_mark_survives_stretching_and_odd_scales(mark, small, size):
+    assert mark.detect(resized(small, *size)).payload == ID
+
+
+def test_a_small_mark_survives_rotation(mark, small):
+    turned = Image.fromarray(small).rotate(5, Image.Resampling.BICUBIC)
+    assert mark.detect(np.asarray(turned)).payload == ID
+
+
 def text_page(size=512):
     """Black words on white, as Pillow's own font draws them."""
     page = Image.new("RGB", (size, size), "white")
