@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sdk.errors import ConfigError
 from sdk.terminal import errors, note, say
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from sdk.server.desk import Desk
+    from sdk.server.keys import Keys
+    from sdk.server.studios import OpenStudios
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -52,16 +59,11 @@ def _run(
 ) -> None:
     from sdk.config import load_config
     from sdk.policy import load
-    from sdk.registry import Registry
-    from sdk.trust import NO_TRUST, Trust, TrustList
 
     try:
         import uvicorn
 
-        from sdk.server.app import make
-        from sdk.server.bindings import Bindings
         from sdk.server.desk import Desk
-        from sdk.server.detection import Witness
         from sdk.server.keys import Keys
         from sdk.server.studios import open_studios
     except ImportError as exc:
@@ -71,29 +73,39 @@ def _run(
     config = load_config()
     chosen = load(policy or config.policy)
     chosen = chosen.with_model(model) if model else chosen
-    listed = str(trust or config.trust or "")
     waiting, workers, checks = limits
+    known = Keys.open(keys) if keys else None
     with (
         open_studios(chosen, config) as studios,
         Desk(studios, waiting=waiting, workers=workers) as desk,
     ):
-        mark = chosen.watermark
-        detectors = []
-        if mark is not None:
-            detectors = [Registry().make("watermark", mark.plugin, dict(mark.settings))]
-        assert studios.credentials is not None
-        app = make(
-            desk,
-            studios,
-            witness=Witness(
-                trust=Trust(signers=TrustList.open(listed)) if listed else NO_TRUST,
-                ledger=studios.ledger,
-                credentials=studios.credentials,
-                detectors=detectors,
-            ),
-            bindings=Bindings(studios.credentials, detectors),
-            keys=Keys.open(keys) if keys else None,
-            checks_per_minute=checks,
-        )
+        app = _app(desk, studios, known, checks, str(trust or config.trust or ""))
         note(f"policy {chosen.name}; http://{address[0]}:{address[1]}; Ctrl-C ends it")
         uvicorn.run(app, host=address[0], port=address[1], log_level="warning", access_log=False)
+
+
+def _app(
+    desk: Desk, studios: OpenStudios, keys: Keys | None, checks: int, trusted: str
+) -> Starlette:
+    """The application, with the policy's mark as detector."""
+    from sdk.registry import Registry
+    from sdk.server.app import make
+    from sdk.server.bindings import Bindings
+    from sdk.server.detection import Witness
+    from sdk.trust import NO_TRUST, Trust, TrustList
+
+    mark = studios.policy.watermark
+    detectors = [Registry().make("watermark", mark.plugin, dict(mark.settings))] if mark else []
+    return make(
+        desk,
+        studios,
+        witness=Witness(
+            trust=Trust(signers=TrustList.open(trusted)) if trusted else NO_TRUST,
+            ledger=studios.ledger,
+            credentials=studios.credentials,
+            detectors=detectors,
+        ),
+        bindings=Bindings(studios.credentials, detectors),
+        keys=keys,
+        checks_per_minute=checks,
+    )

@@ -26,7 +26,7 @@ LADDER = """
     pixels tlog types reasons
     canonical certs keyfile models output report sealing sql_file sql_server terminal xmp
     when tables strictness packs policy
-    checkpoint fingerprint inputs manifests lineage certprofile explain render sarif sql training trust
+    checkpoint fingerprint animation inputs manifests lineage certprofile explain render sarif sql training trust
 
     label second_opinion claims credentials encode evidence keys request vault_store attest options
     ledger_store ledger_audit ledger_tiles ledger_writer
@@ -39,6 +39,7 @@ LADDER = """
     decide observe receipts statement rewriting second_look
     finishing screen pixel_evidence trials replay appeals
     pipeline verify
+    walks
     detection batch reports rubric
     law
     audits
@@ -46,7 +47,7 @@ LADDER = """
     server
 
     cli_certs cli_conformance cli_result cli_timestamp cli_ledger cli_law cli_policy_tools cli_policy cli_review cli_tools cli_verify cli_screen cli_generate
-    cli_train cli_bench cli_data cli_evaluate cli_serve
+    cli_walk cli_train cli_bench cli_data cli_evaluate cli_serve
     cli
 """
 """Rooms in order: each may import those before it.  A wing is one room here."""
@@ -60,7 +61,7 @@ WINGS: dict[str, str] = {
         agreement sizes statements joint tally tables plans estimating
         running
     """,
-    "server": "desk studios answers asked keys numbers detection bindings app drawing checking",
+    "server": "desk studios answers asked keys numbers detection bindings house drawing checking app",
     "data": """
         signals shape screens duplicates splits prepared cards parts prepare collect check
     """,
@@ -74,7 +75,7 @@ WINGS: dict[str, str] = {
 """Wing → its own ladder.  A wing is a folder of rooms for one noun that the governed call does not
 need; it imports the house below it, and is imported by the rooms above it on the ladder."""
 
-MAKES_PHASES = {"pipeline", "finishing"}
+MAKES_PHASES = {"pipeline", "finishing", "walks"}
 PHASES = {
     *("Admitted", "Draft", "Cleared", "Audited", "Marked", "Sealed", "Released", "Result"),
 }

@@ -16,11 +16,12 @@ from sdk.errors import ConfigError, RequestError
 from sdk.jumbf import active_label, manifest_store
 from sdk.policy import parse
 from sdk.registry import Registry
-from sdk.server.app import MAX_BODY, make
+from sdk.server.app import make
 from sdk.server.asked import read
 from sdk.server.bindings import FINGERPRINT, Bindings
 from sdk.server.desk import Busy, Desk
 from sdk.server.detection import Witness
+from sdk.server.house import MAX_BODY
 from sdk.server.keys import Keys, Pace, new_key
 from sdk.server.studios import open_studios
 

@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sdk.errors import RequestError
-from sdk.server.app import MAX_BODY, body_of, house_of, paced
 from sdk.server.bindings import count
 from sdk.server.detection import checked
+from sdk.server.house import MAX_BODY, body_of, house_of, paced
 
 Found = TypeVar("Found")
 

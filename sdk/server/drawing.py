@@ -19,9 +19,9 @@ from starlette.routing import Route
 from sdk.errors import Cancelled, Refused, RequestError, SDKError
 from sdk.phases import Result
 from sdk.server.answers import answer_of, event, picture_of, result_of
-from sdk.server.app import MAX_BODY, House, body_of, house_of, owner_of
 from sdk.server.asked import Asked, read
 from sdk.server.desk import Ticket
+from sdk.server.house import MAX_BODY, House, body_of, house_of, owner_of
 from sdk.types import JSON
 
 _LOOK_S = 0.1

@@ -48,8 +48,8 @@ class OpenStudios:
         policy: Policy,
         ledger: Ledger,
         *,
+        credentials: Repository,
         vault: Vault | None = None,
-        credentials: Repository | None = None,
         registry: Registry | None = None,
     ) -> None:
         """Build the studio of the policy's own format; errors as `Studio`."""
