@@ -12,12 +12,12 @@ import typer
 from sdk.cli_bench import bench
 from sdk.cli_certs import certs, trust
 from sdk.cli_conformance import conformance
-from sdk.cli_conformance import conformance
 from sdk.cli_data import data
 from sdk.cli_generate import generate
 from sdk.cli_ledger import ledger
 from sdk.cli_policy import policy
 from sdk.cli_review import review
+from sdk.cli_result import verify_result
 from sdk.cli_screen import screen
 from sdk.cli_timestamp import timestamp
 from sdk.cli_tools import doctor, keys, models, plugin, plugins
@@ -30,7 +30,7 @@ main = app("Images with their papers in order: draw under a policy, and verify y
 main.command()(generate)
 main.command()(verify)
 main.command()(conformance)
-main.command()(conformance)
+main.command()(verify_result)
 main.command()(screen)
 main.add_typer(ledger, name="ledger")
 main.add_typer(policy, name="policy")

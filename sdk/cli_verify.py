@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from sdk.terminal import AsJson, Stop, errors, leave, note
 
 if TYPE_CHECKING:
     from sdk.batch.asked import Asked, Outcome
+    from sdk.batch.examiner import Examiner
 
 
 def verify(
@@ -74,6 +76,16 @@ def verify(
     fail_on: Annotated[
         str, typer.Option(help="Only these count: error, absent, changed, untrusted, rule.")
     ] = "",
+    signed_result: Annotated[
+        Path | None, typer.Option(help="Sign what was found about one file, into this new file.")
+    ] = None,
+    certificate: Annotated[
+        str, typer.Option(help="PEM chain that signs the result; a development one by default.")
+    ] = "",
+    key: Annotated[str, typer.Option(help="PEM key of that chain.")] = "",
+    timestamp_url: Annotated[
+        str, typer.Option(help="Authority to time-stamp the result (extra `timestamp`).")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Say where pictures came from and whether they changed.
@@ -104,22 +116,49 @@ def verify(
         with ExitStack() as stack:
             out = stack.enter_context(_output(output))
             several = len(files) > 1 or _is_many(files[0])
-            run = _Run(asked, several=several, workers=workers, limit_s=limit, resume=resume)
+            sealing = _Sealing(signed_result, certificate, key, timestamp_url)
+            if several and signed_result is not None:
+                raise RequestError("asked for a signed result about several files; name one")
+            run = _Run(asked, sealing, several=several, pool=(workers, limit), resume=resume)
             outcomes = stack.enter_context(run.outcomes(files, chosen, out))
             counts = _write(chosen, outcomes, out, several=several, explain=explain, on=failing_on)
     leave(overall(counts, failing_on))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealing:
+    """Where the signed result goes, and who signs it."""
+
+    path: Path | None
+    certificate: str
+    key: str
+    timestamp_url: str
+
+    def seal(self, outcome: Outcome, examiner: Examiner) -> None:
+        """Write the signed result, where one was asked for."""
+        from sdk.cli_result import write_result
+
+        if self.path is not None and outcome.report is not None:
+            given = (self.certificate, self.key, self.timestamp_url)
+            write_result(outcome.report, examiner, self.path, *given)
 
 
 class _Run:
     """How the outcomes come about."""
 
     def __init__(
-        self, asked: Asked, *, several: bool, workers: int, limit_s: float, resume: Path | None
+        self,
+        asked: Asked,
+        sealing: _Sealing,
+        *,
+        several: bool,
+        pool: tuple[int, float],
+        resume: Path | None,
     ) -> None:
         self._asked = asked
+        self._sealing = sealing
         self._several = several
-        self._workers = workers
-        self._limit_s = limit_s
+        self._workers, self._limit_s = pool
         self._resume = resume
 
     @contextmanager
@@ -135,7 +174,9 @@ class _Run:
             if examiner.remark:
                 note(examiner.remark)
             if not self._several:
-                yield iter([examiner.examine(files[0])])
+                outcome = examiner.examine(files[0])
+                self._sealing.seal(outcome, examiner)
+                yield iter([outcome])
                 return
             names = expand(files)
             lines = form in ("human", "json", "jsonl") and out.isatty()

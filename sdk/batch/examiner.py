@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,7 +81,7 @@ class Examiner:
             made = cls(
                 asked,
                 trust=_trust(asked, config),
-                at=_when(asked.at),
+                at=moment(asked.at),
                 detectors=_detectors(asked.watermarks) if asked.pixels else [],
                 ledger=ledger,
                 credentials=repository,
@@ -105,6 +105,20 @@ class Examiner:
                 )
         except VerifyError as error:
             return failed(name, str(error))
+
+    def statement(self, report: Report) -> dict[str, JSON]:
+        """Return what a signed result states about a report of this examiner's."""
+        from sdk.detection.statement import stated
+        from sdk.registry import Registry
+
+        names = self._asked.watermarks if self._asked.pixels else ()
+        return stated(
+            report,
+            trust=self.trust,
+            detectors=[Registry().identify("watermark", name) for name in names],
+            rules=self._asked.rules,
+            at=self._at,
+        )
 
     def _report(self, name: str, source: Source) -> Report:
         asked = self._asked
@@ -183,11 +197,17 @@ def _ledger(config: Config) -> tuple[Ledger | None, str]:
         return None, "" if missing else f"the ledger was not asked: {error}"
 
 
-def _when(text: str) -> datetime | None:
+def moment(text: str) -> datetime | None:
+    """Return an RFC 3339 time; None for an empty text.
+
+    Raises:
+        RequestError: it is none.
+    """
     if not text:
         return None
     try:
-        return datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
     except ValueError as exc:
         raise RequestError(
             f"asked to judge at {text!r}; give RFC 3339, such as 2026-11-23T12:00:00Z"

@@ -1,0 +1,1 @@
+"""Signed detection results: who looked at which bytes, with what, when, and what was found."""
