@@ -28,7 +28,7 @@ LADDER = """
     when tables strictness packs policy
     checkpoint fingerprint animation inputs manifests lineage certprofile explain render sarif sql training trust
 
-    label second_opinion claims credentials encode evidence keys request vault_store attest options
+    label second_opinion claims credentials encode views evidence keys request vault_store attest options
     ledger_store ledger_audit ledger_tiles ledger_writer
     review_item reviews
     asking axes complete headline hookspecs ledger members phases source vault
