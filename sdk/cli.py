@@ -13,25 +13,30 @@ from sdk.cli_bench import bench
 from sdk.cli_certs import certs, trust
 from sdk.cli_conformance import conformance
 from sdk.cli_data import data
+from sdk.cli_evaluate import evaluate
 from sdk.cli_generate import generate
 from sdk.cli_ledger import ledger
 from sdk.cli_policy import policy
-from sdk.cli_review import review
 from sdk.cli_result import verify_result
+from sdk.cli_review import review
 from sdk.cli_screen import screen
+from sdk.cli_serve import serve
 from sdk.cli_timestamp import timestamp
 from sdk.cli_tools import doctor, keys, models, plugin, plugins
 from sdk.cli_train import card, train
 from sdk.cli_verify import verify
+from sdk.cli_walk import walk
 from sdk.terminal import app
 from sdk.version import VERSION
 
 main = app("Images with their papers in order: draw under a policy, and verify years later.")
 main.command()(generate)
+main.command()(walk)
 main.command()(verify)
 main.command()(conformance)
 main.command()(verify_result)
 main.command()(screen)
+main.command()(serve)
 main.add_typer(ledger, name="ledger")
 main.add_typer(policy, name="policy")
 main.add_typer(review, name="review")
@@ -42,6 +47,7 @@ main.command()(models)
 main.add_typer(data, name="data")
 main.command()(train)
 main.command()(card)
+main.command()(evaluate)
 main.add_typer(keys, name="keys")
 main.add_typer(certs, name="certs")
 main.add_typer(trust, name="trust")
