@@ -21,6 +21,7 @@ from sdk.cli_result import verify_result
 from sdk.cli_review import review
 from sdk.cli_screen import screen
 from sdk.cli_serve import serve
+from sdk.cli_serve import serve
 from sdk.cli_timestamp import timestamp
 from sdk.cli_tools import doctor, keys, models, plugin, plugins
 from sdk.cli_train import card, train
@@ -36,6 +37,7 @@ main.command()(verify)
 main.command()(conformance)
 main.command()(verify_result)
 main.command()(screen)
+main.command()(serve)
 main.command()(serve)
 main.add_typer(ledger, name="ledger")
 main.add_typer(policy, name="policy")
