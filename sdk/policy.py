@@ -151,10 +151,11 @@ class Policy(Strict):
 
     def rules_for(self, stage: Stage, category: str) -> tuple[Rule, ...]:
         """The rules that decide about a category at a stage."""
-        return self._by_subject.get((stage, category), ())
+        return self.by_subject.get((stage, category), ())
 
     @cached_property
-    def _by_subject(self) -> dict[tuple[str, str], tuple[Rule, ...]]:
+    def by_subject(self) -> dict[tuple[str, str], tuple[Rule, ...]]:
+        """(stage, category) → the rules that decide about it."""
         found: dict[tuple[str, str], tuple[Rule, ...]] = {}
         for rule in self.rules:
             subject = (rule.stage, rule.category)

@@ -72,7 +72,7 @@ class Receipts:
         shared = leaf.common(
             self._policy, parts.ids, parts.model, admitted.call, admitted.commitment
         )
-        shared |= {"changed_by": list(admitted.changed)} if admitted.changed else {}
+        shared["changed_by"] = list(admitted.changed)
         receipt = self._ledger.append(leaf.whole(shared, fields))
         if not isinstance(receipt, Receipt):
             raise LedgerError(

@@ -89,6 +89,16 @@ class Rule(Strict):
         given = [(Decision(name), getattr(self, name)) for name in reversed(LEVELS)]
         return tuple((decision, bound) for decision, bound in given if bound is not None)
 
+    @cached_property
+    def trace(self) -> tuple[str, str, str]:
+        """Id, citation and jurisdiction: what a verdict that decided says about its rule."""
+        return self.id, self.citation, self.jurisdiction
+
+    @cached_property
+    def untraced(self) -> tuple[str, str, str]:
+        """The same where no bound was met: no law stood against it."""
+        return self.id, "", ""
+
     @field_validator("when")
     @classmethod
     def _is_a_condition(cls, when: str) -> str:

@@ -41,7 +41,10 @@ class Decision(StrEnum):
     @property
     def severity(self) -> int:
         """0 (ALLOW) … 5 (ERROR); the strictest verdict wins."""
-        return list(Decision).index(self)
+        return _SEVERITY[self]
+
+
+_SEVERITY = {decision: place for place, decision in enumerate(Decision)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
