@@ -177,7 +177,7 @@ def _parameter(parameter: inspect.Parameter) -> str:
 
 
 def _source(module: str) -> Path:
-    place = ROOT / "plugins" / module
+    place = ROOT / "plugins" / module.replace(".", "/")
     return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
 

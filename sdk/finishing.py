@@ -12,9 +12,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from sdk.animation import decode_frames, encode_frames
 from sdk.asking import shown, told, within
 from sdk.credentials import Repository
 from sdk.encode import decode
@@ -28,7 +30,7 @@ from sdk.phases import Draft, Marked, Sealed
 from sdk.pixels import Picture, Pixels, admit_pixels
 from sdk.policy import Policy
 from sdk.request import Request
-from sdk.statement import claim_of, encode_with_claim, labels_on
+from sdk.statement import claim_of, encode_with_claim, labels_on, packet_of
 from sdk.types import Claim, Detection, Presence, Seal
 
 LOSSLESS = frozenset({"image/png", "image/tiff"})
@@ -59,6 +61,26 @@ def draw(
             )
         checked = [_drawn(p, r) for p, r in zip(drawn, requests, strict=True)]
     return [_refine(parts, p, r, watch) for p, r in zip(checked, requests, strict=True)]
+
+
+def draw_between(
+    parts: Parts, ends: tuple[Request, Request], shares: Sequence[float], watch: CallWatch
+) -> list[tuple[Picture, tuple[str, ...]]]:
+    """Like `draw`, for the frames between two requests; the backend is a `sdk.walks.Walker`.
+
+    Raises:
+        Cancelled, RequestError, PluginError, BackendError: as `draw`.
+    """
+    backend: Any = parts.backend.part
+    first, second = (replace(shown(request), purpose="") for request in ends)
+    with _drawing(f"asked {parts.backend.name!r} to walk", ends, watch):
+        drawn = backend.between(first, second, shares, watch)
+        if not isinstance(drawn, (list, tuple)) or len(drawn) != len(shares):
+            raise BackendError(
+                f"asked {parts.backend.name!r} for {len(shares)} frames, found others"
+            )
+        checked = [_drawn(pixels, ends[0]) for pixels in drawn]
+    return [_refine(parts, picture, ends[0], watch) for picture in checked]
 
 
 @contextmanager
@@ -101,8 +123,12 @@ def _refine(
     return picture, tuple(actions)
 
 
-def mark_pixels(policy: Policy, parts: Parts, draft: Draft) -> tuple[Pixels, bytes]:
+def mark_pixels(
+    policy: Policy, parts: Parts, draft: Draft, payload: bytes | None = None
+) -> tuple[Pixels, bytes]:
     """Embed a fresh random id, then draw the visible labels; returns the pixels and the id.
+
+    The frames of one animation share a `payload`.
 
     The label covers a part of the mark, which is why the mark is read back from the final bytes.
 
@@ -110,11 +136,11 @@ def mark_pixels(policy: Policy, parts: Parts, draft: Draft) -> tuple[Pixels, byt
         MarkError: the picture is too small for mark or label, or the watermark failed or changed
             the size.
     """
-    marked, payload = _embedded(parts, draft)
+    marked, payload = _embedded(parts, draft, payload)
     return burn(marked, labels_on(policy, draft)), payload
 
 
-def _embedded(parts: Parts, draft: Draft) -> tuple[Pixels, bytes]:
+def _embedded(parts: Parts, draft: Draft, payload: bytes | None) -> tuple[Pixels, bytes]:
     mark, picture = parts.watermark, draft.picture
     if mark is None:
         return picture.pixels, b""
@@ -124,7 +150,7 @@ def _embedded(parts: Parts, draft: Draft) -> tuple[Pixels, bytes]:
                 f"asked to mark {picture.width}x{picture.height}, found that {mark.name!r} needs "
                 f"{mark.part.min_side} pixels a side; draw larger"
             )
-        payload = secrets.token_bytes(mark.part.payload_bytes)
+        payload = payload or secrets.token_bytes(mark.part.payload_bytes)
         embed = partial(mark.part.embed, picture.pixels, payload)
         marked = admit_pixels(within(mark.spec.timeout_s, embed))
     except MarkError:
@@ -159,6 +185,28 @@ def seal_bytes(policy: Policy, parts: Parts, marked: Marked) -> Sealed:
     sha256 = hashlib.sha256(data).hexdigest()
     decoded = marked.picture if media_type in LOSSLESS else Picture(final)
     return Sealed(marked, data, media_type, sha256, seal, detection, decoded)
+
+
+def seal_frames(policy: Policy, parts: Parts, marked: Sequence[Marked], fps: int) -> Sealed:
+    """Encode all frames once, sign, and read signature, pixels and the mark of each back.
+
+    Raises:
+        OutputError, SealError, MarkError: as `seal_bytes`, for any frame.
+    """
+    first = marked[0]
+    claim = claim_of(policy, parts, first)
+    frames = [one.picture.pixels for one in marked]
+    plain = encode_frames(frames, fps=fps, xmp=packet_of(policy, claim))
+    data, seal = plain, Seal(intact=False, manifest="", issuer="", trusted=False)
+    if parts.signer is not None:
+        data, seal = _sign(parts.signer, plain, claim, first)
+    final = decode_frames(data)
+    if len(final) != len(frames) or not all(map(np.array_equal, final, frames)):
+        raise SealError("asked to sign, found other frames in the signed file; nothing is released")
+    found = [_read_mark(policy, parts, frame, first) for frame in final]
+    weakest = next((detection for detection in found if detection.weak), found[0])
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Sealed(first, data, policy.output.media_type, sha256, seal, weakest, first.picture)
 
 
 def remember(repository: Repository, parts: Parts, sealed: Sealed) -> None:

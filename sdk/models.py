@@ -38,6 +38,28 @@ def bundled_models() -> list[dict[str, str]]:
     return found
 
 
+def backend_of(model: str) -> str:
+    """The plugin that draws with a model, a bundled name or a folder; empty where none is named.
+
+    A folder names it in `sdk.json`, key `backend`.  Bundled models that name none are diffusers
+    folders, which `diffusion` draws with.
+
+    Raises:
+        BackendError: sdk.json is not readable.
+    """
+    bundled = "/" not in model and (models_folder() / model / "model_index.json").is_file()
+    path = (models_folder() / model if bundled else Path(model).expanduser()) / "sdk.json"
+    try:
+        found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        named = str(found.get("backend", ""))
+    except (OSError, ValueError, AttributeError) as exc:
+        raise BackendError(
+            f"asked which plugin draws with {path.parent.name}, found sdk.json unreadable; "
+            "copy the model again"
+        ) from exc
+    return named or ("diffusion" if bundled else "")
+
+
 def _pipeline(folder: Path) -> str:
     try:
         index = json.loads((folder / "model_index.json").read_text("utf-8"))

@@ -27,7 +27,8 @@ class PluginId:
     """Name of the installed distribution; empty for plugins added by hand."""
     version: str
     sha256: str
-    """Over the plugin module's own files: lines `<sha256>  <relative path>`, sorted by path."""
+    """Over all files of the plugin's module or package: lines `<sha256>  <relative path>`, sorted
+    by path."""
 
 
 class Registry:
@@ -93,7 +94,8 @@ class Registry:
         point = self._points.get(name)
         dist = point.dist if point else None
         module = plugin if hasattr(plugin, "__file__") else sys.modules.get(type(plugin).__module__)
-        file = getattr(module, "__file__", None)
+        whole = sys.modules.get(module.__name__.partition(".")[0]) if module else None
+        file = getattr(whole, "__file__", None) or getattr(module, "__file__", None)
         return PluginId(
             kind=kind,
             name=name,

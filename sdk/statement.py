@@ -31,22 +31,26 @@ def labels_on(policy: Policy, draft: Draft) -> tuple[Label, ...]:
 def encode_with_claim(policy: Policy, claim: Claim, pixels: Pixels) -> bytes:
     """Encode once, with everything that unsigned metadata shall say."""
     output = policy.output
-    producer = output.aigc_producer
-    packet = xmp_packet(
+    return encode(
+        pixels,
+        output.media_type,
+        xmp=packet_of(policy, claim),
+        quality=output.quality,
+        chroma=output.chroma,
+        lossless=output.lossless,
+    )
+
+
+def packet_of(policy: Policy, claim: Claim) -> bytes:
+    """The unsigned metadata: an XMP packet that says what the claim says."""
+    producer = policy.output.aigc_producer
+    return xmp_packet(
         digital_source_type=claim.digital_source_type,
         ai_system=claim.model.name,
         ai_system_version=claim.model.version,
         creator_tool=f"{GENERATOR} {VERSION}",
         created_at=claim.created_at,
         aigc=AigcLabel(content_producer=producer, produce_id=claim.title) if producer else None,
-    )
-    return encode(
-        pixels,
-        output.media_type,
-        xmp=packet,
-        quality=output.quality,
-        chroma=output.chroma,
-        lossless=output.lossless,
     )
 
 

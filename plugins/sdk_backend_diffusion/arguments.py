@@ -50,6 +50,8 @@ def arguments(
         "output_type": "pt" if hasattr(pipe, "image_processor") else "np",
         "_auto_resize": False,  # Flux Kontext would draw one of its favourite sizes instead …
         "max_area": _width(first, able) * _height(first, able),  # … or a megapixel
+        "use_resolution_binning": False,  # PixArt and Sana too
+        "clean_caption": False,  # or they would draw another prompt than was screened
     }
     given |= _words(pipe, requests, able, config)
     given |= _pictures(pipe, requests, able)

@@ -26,7 +26,7 @@ _SPDX = {
 
 def describe(place: Place, config: Config, sha256: str) -> Model:
     """Put together what goes into the manifest; a silent card gives `not stated` as licence."""
-    card = _front_matter(place.folder)
+    card = front_matter(place.folder)
     tag = card.get("license", "")
     if tag == "other":
         tag = card.get("license_name", tag)
@@ -39,7 +39,7 @@ def describe(place: Place, config: Config, sha256: str) -> Model:
     )
 
 
-def _front_matter(folder: Path) -> dict[str, str]:
+def front_matter(folder: Path) -> dict[str, str]:
     """Read plain `key: value` lines between the first two `---` of the first card there is.
 
     Nested values and lists are not read: none of the four keys is one.

@@ -10,6 +10,7 @@ see whether every pipeline is driven as it should be.
 import json
 
 import pytest
+from small_words import encoder  # noqa: F401 - a fixture
 
 
 @pytest.fixture(scope="session")

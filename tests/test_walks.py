@@ -1,0 +1,120 @@
+"""A walk is one animation: every frame is looked at, marked and read back, or nothing leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from small_parts import Bright, LowBits, Noise
+
+from sdk.animation import decode_frames, encode_frames
+from sdk.errors import MarkError, OutputError, Refused, RequestError
+from sdk.request import Request
+from sdk.types import Finding
+from sdk.walks import walk
+
+ONE, OTHER = Request(prompt="a red heart", seed=1), Request(prompt="a green tree", seed=2)
+WEBP = {"output": {"media_type": "image/webp"}, "signer": {"plugin": "c2pa"}}
+
+
+class Walking(Noise):
+    """Mixes the pictures of both ends."""
+
+    def between(self, first, second, shares, watch):
+        a, b = (self._draw(request).astype(float) for request in (first, second))
+        watch.step(1, 1)
+        return [(a + (b - a) * share).round().astype(np.uint8) for share in shares]
+
+
+def walking(house, **changes):
+    house.add("backend", Walking(), "walking")
+    return house.studio(**{"backend": {"plugin": "walking"}, **WEBP, **changes})
+
+
+def test_every_frame_of_a_walk_carries_the_same_mark_under_one_signature(house, tmp_path):
+    studio = walking(house)
+    released = walk(studio, ONE, OTHER, frames=5, to=tmp_path / "w.webp")
+    frames = decode_frames((tmp_path / "w.webp").read_bytes())
+    found = [LowBits().detect(frame).payload for frame in frames]
+    assert len(frames) == 5
+    assert set(found) == {released.sealed.marked.payload}
+    assert released.sealed.seal.intact
+    (leaf,) = house.leaves()
+    assert leaf["outcome"] == "released"
+    assert leaf["output_sha256"] == released.sealed.sha256
+
+
+def test_a_walk_there_and_back_ends_beside_where_it_began(house, tmp_path):
+    walk(walking(house), ONE, OTHER, frames=4, there_and_back=True, to=tmp_path / "w.webp")
+    frames = decode_frames((tmp_path / "w.webp").read_bytes())
+    assert len(frames) == 6
+    assert np.array_equal(frames[1], frames[5])
+
+
+def test_one_refused_frame_refuses_the_walk(house, tmp_path):
+    class Late(Bright):
+        seen = 0
+
+        def inspect(self, picture, request):
+            self.seen += 1
+            return [Finding(category="white", score=1.0 if self.seen == 3 else 0.0)]
+
+    house.add("image_filter", Late(), "late")
+    studio = walking(house, image_filters=[{"plugin": "late"}])
+    with pytest.raises(Refused):
+        walk(studio, ONE, OTHER, frames=4, to=tmp_path / "w.webp")
+    assert not (tmp_path / "w.webp").exists()
+    assert {leaf["outcome"] for leaf in house.leaves()} == {"refused"}
+
+
+def test_a_refused_prompt_at_either_end_refuses_the_walk(house):
+    studio = walking(house)
+    for ends in ((Request(prompt="a bomb"), OTHER), (ONE, Request(prompt="a bomb"))):
+        with pytest.raises(Refused):
+            walk(studio, *ends, frames=3)
+    assert "released" not in {leaf["outcome"] for leaf in house.leaves()}
+
+
+def test_a_mark_that_one_frame_lost_is_not_released(house):
+    class Forgetful(LowBits):
+        calls = 0
+
+        def embed(self, pixels, payload):
+            self.calls += 1
+            return pixels if self.calls == 2 else super().embed(pixels, payload)
+
+    house.add("watermark", Forgetful(), "forgetful")
+    studio = walking(house, watermark={"plugin": "forgetful"})
+    with pytest.raises(MarkError, match="no mark again"):
+        walk(studio, ONE, OTHER, frames=3)
+
+
+def test_a_backend_without_latents_is_told_so(house):
+    with pytest.raises(RequestError, match="cannot draw"):
+        walk(house.studio(**WEBP), ONE, OTHER)
+
+
+def test_a_walk_in_another_format_is_refused_before_any_work(house):
+    studio = walking(house, output={"media_type": "image/png"})
+    with pytest.raises(OutputError, match=r"\.webp"):
+        walk(studio, ONE, OTHER)
+    assert house.size == 0
+
+
+def test_frames_come_back_as_they_were():
+    frames = [Noise()._draw(Request(prompt="x", seed=i, width=32, height=32)) for i in range(3)]
+    again = decode_frames(encode_frames(frames, fps=8))
+    assert all(np.array_equal(a, b) for a, b in zip(frames, again, strict=True))
+    same = decode_frames(encode_frames([frames[0]] * 3, fps=8))
+    assert len(same) in (1, 3)
+
+
+@pytest.mark.parametrize(("count", "fps"), [(1, 8), (241, 8), (3, 0), (3, 31)])
+def test_animations_that_nobody_plays_are_refused(count: int, fps: int):
+    frame = np.zeros((16, 16, 3), np.uint8)
+    with pytest.raises(OutputError, match="frames"):
+        encode_frames([frame] * count, fps=fps)
+
+
+def test_a_damaged_animation_is_an_error_of_ours():
+    with pytest.raises(OutputError, match="damaged"):
+        decode_frames(b"RIFF....WEBPVP8 ")
