@@ -18,7 +18,26 @@ from sdk import Backend, Settings, hookimpl
 
 from .config import Config
 
-__all__ = ["Config", "backend"]
+__all__ = ["Config", "backend", "wrap"]
+
+
+def wrap(pipe: object, *, name: str = "", licence: str = "", **settings: object) -> object:
+    """Put a diffusers pipeline that you built under a policy; returns a plugin to register.
+
+        registry = Registry()
+        registry.add(wrap(pipe, licence="Apache-2.0"), "mine")    # backend = {plugin = "mine"}
+
+    `settings` are those of `Config` that do not say what to load.  The pipeline belongs to the
+    backend from then on: its tokenizers are changed so that threads can share them.  Whoever
+    keeps `pipe` can still call it past every policy; give it away.
+
+    Raises:
+        PluginError: a setting is unknown.
+        BackendError: it is no diffusers pipeline.
+    """
+    from .wrapped import Wrapped
+
+    return Wrapped(pipe, name=name, licence=licence, settings=settings)
 
 
 @hookimpl

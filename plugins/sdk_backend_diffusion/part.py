@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sdk import BackendError, Capabilities, Model, Pixels, Request, Watch
@@ -14,13 +14,21 @@ from .adapters import Adapters
 from .arguments import arguments, check, fitted
 from .card import describe
 from .config import Config
-from .load import load
+from .load import Loaded, load
 from .logs import keep_prompts_out
 from .output import keep_unmasked, pixels
 from .prompts import make_shareable
 from .schedulers import fresh
 from .stepping import private
 from .trouble import explain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A pipeline that the caller built, in place of one that is loaded."""
+
+    loaded: Loaded
+    model: Model
 
 
 class DiffusionBackend:
@@ -39,8 +47,8 @@ class DiffusionBackend:
     model: Model
     capabilities: Capabilities
 
-    def __init__(self, config: Config) -> None:
-        loaded = load(config)
+    def __init__(self, config: Config, given: Given | None = None) -> None:
+        loaded = given.loaded if given else load(config)
         self._config = config
         self._pipe = loaded.pipe
         make_shareable(self._pipe)
@@ -49,7 +57,7 @@ class DiffusionBackend:
         self._building = threading.Lock()
         self._adapters = Adapters(self._pipe, config.lora_folder, alone=not loaded.parallel)
         self.capabilities = capabilities(self._pipe, self._classes, config, loaded.extras)
-        self.model = describe(loaded.place, config, loaded.sha256)
+        self.model = given.model if given else describe(loaded.place, config, loaded.sha256)
         if config.scheduler:
             fresh(self._pipe, config.scheduler)
 

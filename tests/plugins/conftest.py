@@ -284,6 +284,121 @@ def ddpm(home):
     return DDPMPipeline(unet=denoiser, scheduler=DDPMScheduler())
 
 
+def t5(home):
+    """Tokenizer and text encoder, as Flux has them."""
+    parts = flux(home).components
+    return {"tokenizer": parts["tokenizer_2"], "text_encoder": parts["text_encoder_2"]}
+
+
+def chroma(home):
+    from diffusers import ChromaTransformer2DModel, FlowMatchEulerDiscreteScheduler
+
+    denoiser = ChromaTransformer2DModel(
+        patch_size=1,
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        axes_dims_rope=(4, 4, 8),
+        approximator_num_channels=64,
+        approximator_hidden_dim=32,
+        approximator_layers=1,
+    )
+    scheduler = FlowMatchEulerDiscreteScheduler()
+    return {**t5(home), "transformer": denoiser, "scheduler": scheduler, "vae": vae(shift_factor=0)}
+
+
+def auraflow(home):
+    from diffusers import AuraFlowTransformer2DModel, FlowMatchEulerDiscreteScheduler
+
+    denoiser = AuraFlowTransformer2DModel(
+        sample_size=32,
+        patch_size=2,
+        in_channels=4,
+        num_mmdit_layers=1,
+        num_single_dit_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        caption_projection_dim=32,
+        joint_attention_dim=32,
+        out_channels=4,
+        pos_embed_max_size=256,
+    )
+    scheduler = FlowMatchEulerDiscreteScheduler()
+    return {**t5(home), "transformer": denoiser, "scheduler": scheduler, "vae": vae()}
+
+
+def pixart(home):
+    from diffusers import DPMSolverMultistepScheduler, PixArtTransformer2DModel
+
+    denoiser = PixArtTransformer2DModel(
+        sample_size=8,
+        num_layers=2,
+        patch_size=2,
+        attention_head_dim=8,
+        num_attention_heads=3,
+        caption_channels=32,
+        in_channels=4,
+        out_channels=8,
+        cross_attention_dim=24,
+    )
+    scheduler = DPMSolverMultistepScheduler()
+    return {**t5(home), "transformer": denoiser, "scheduler": scheduler, "vae": vae()}
+
+
+def lcm(home):
+    from diffusers import LCMScheduler
+
+    denoiser = unet(time_cond_proj_dim=32)
+    return {**sd(home).components, "unet": denoiser, "scheduler": LCMScheduler()}
+
+
+FAMILIES = {
+    "sd": lambda home: sd(home).components,
+    "sdxl": lambda home: sdxl(home).components,
+    "sd3": lambda home: sd3(home).components,
+    "flux": lambda home: flux(home).components,
+    "chroma": chroma,
+    "auraflow": auraflow,
+    "pixart": pixart,
+    "lcm": lcm,
+}
+"""Parts that several pipeline classes share."""
+
+
+@pytest.fixture(scope="session")
+def tiny_parts(tmp_path_factory):
+    """A function that makes a pipeline of a class from the parts of a family."""
+    import inspect
+
+    import torch
+
+    torch.set_num_threads(1)
+    home, built = tmp_path_factory.mktemp("parts"), {}
+
+    def make(cls, family, more):
+        if family not in built:
+            torch.manual_seed(0)
+            built[family] = FAMILIES[family](home)
+        wanted = inspect.signature(cls.__init__).parameters
+        given = {name: built[family].get(name) for name in wanted if name in built[family]}
+        for name in ("safety_checker", "feature_extractor", "image_encoder"):
+            if name in wanted:
+                given[name] = None
+        if "requires_safety_checker" in wanted:
+            given["requires_safety_checker"] = False
+        if "add_watermarker" in wanted:
+            given["add_watermarker"] = False
+        for part in given.values():
+            if isinstance(part, torch.nn.Module):
+                part.eval()
+        return cls(**given, **more)
+
+    return make
+
+
 BUILDERS = {
     "sd": sd,
     "sd_inpaint": sd_inpaint,
