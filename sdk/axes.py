@@ -29,6 +29,9 @@ def provenance(found: Evidence) -> Axis:
         )
     if found.store is None:
         problem = f"; {harmless(found.repository_problem)}" if found.repository_problem else ""
+        if found.unread:
+            reason = f"manifests in files of this kind ({harmless(found.unread)}) are not read"
+            return Axis(state="absent", reason=reason + problem)
         return Axis(state="absent", reason=f"the file carries no C2PA manifest{problem}")
     if found.store.remote_url:
         return Axis(

@@ -94,6 +94,8 @@ class Evidence:
     recovered: Recovered | None = None
     opinion: Opinion | None = None
     """What a second engine says, where one was asked."""
+    unread: str = ""
+    """The kind of file, where manifests in files of this kind are not read."""
     repository_problem: str = ""
     """Why the repository could not be asked."""
 

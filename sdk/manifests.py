@@ -19,7 +19,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from sdk.types import JSON
@@ -151,6 +151,18 @@ def read_manifests(
         return _store(_object(text), _object(extra))
     except (ValueError, KeyError, TypeError, RecursionError) as exc:
         return _unreadable(f"{type(exc).__name__}: {exc}")
+
+
+@cache
+def _kinds() -> frozenset[str]:
+    import c2pa
+
+    return frozenset(c2pa.Reader.get_supported_mime_types())
+
+
+def reads(media_type: str) -> bool:
+    """Whether manifests in files of this type are looked for."""
+    return media_type in _kinds()
 
 
 def read_crjson(

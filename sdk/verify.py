@@ -23,7 +23,7 @@ from sdk.claims import unsigned_claims
 from sdk.errors import SDKError
 from sdk.evidence import Detector, Entry, Evidence, Finder, stamp
 from sdk.headline import exit_code, headline
-from sdk.manifests import ManifestStore
+from sdk.manifests import ManifestStore, reads
 from sdk.pixel_evidence import look
 from sdk.report import Axis, Report, harmless
 from sdk.second_opinion import Opinion, compared, second_opinion
@@ -111,6 +111,7 @@ class _Judge:
         return replace(
             self.judged(source.manifests),
             claims=unsigned_claims(source.data, source.media_type),
+            unread="" if reads(source.media_type) else source.media_type or "unknown",
         )
 
     def judged(self, read: Callable[[bytes], ManifestStore | None]) -> Evidence:

@@ -30,10 +30,8 @@ def expand(given: Iterable[str]) -> list[str]:
     """Return the files that are meant, in the order given, folders sorted.
 
     A name that is there is that file, whatever signs are in it; one that is not there and has
-    `*`, `?` or `[` is a pattern, in which `**` stands for any folders.
-
-    Raises:
-        VerifyError: a folder cannot be listed.
+    `*`, `?` or `[` is a pattern, in which `**` stands for any folders.  A folder that cannot be
+    listed is meant itself, and is then an error like a missing file.
     """
     found: dict[str, None] = {}
     for name in given:
@@ -59,17 +57,16 @@ def _inside(top: str) -> Iterator[str]:
         try:
             with os.scandir(folder) as listed:
                 entries = sorted(listed, key=lambda entry: entry.name)
-        except OSError as exc:
-            raise VerifyError(
-                f"asked to verify what is in {folder}, found {exc.strerror}; check the folder"
-            ) from exc
+        except OSError:
+            yield folder  # opening it as a file says why it cannot be looked into
+            continue
         inner = []
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 inner.append(entry.path)
-            elif not entry.is_dir() and _is_media(entry):
+            elif not os.path.isdir(entry.path) and _is_media(entry):
                 yield entry.path
         pending += reversed(inner)
 
@@ -77,7 +74,7 @@ def _inside(top: str) -> Iterator[str]:
 def _is_media(entry: os.DirEntry[str]) -> bool:
     if os.path.splitext(entry.name)[1].lower() in SUFFIXES:
         return True
-    if not entry.is_file():
+    if not os.path.isfile(entry.path):  # a loop of links is none either
         return False
     try:
         with open_file(entry.path) as file:
