@@ -83,7 +83,7 @@ class Studio:
         self._credentials = credentials
         self._parts = build(self.policy, registry or Registry())
         self._receipts = Receipts(self.policy, ledger, vault, self._parts)
-        self._second_look = SecondLook(self.policy, reviews)
+        self._second_look = SecondLook(self.policy, ledger, reviews)
         self._tell = Narrator(self._parts.observers)
         self._opened = ExitStack()
         self.max_batch = self._parts.able.max_batch

@@ -52,7 +52,7 @@ class Reason:
         named = dict.fromkeys(CATEGORIES.get(c, c.replace("_", " ")) for c in self.categories)
         what = {"prompt": "The request", "image": "The picture"}.get(self.stage, "The picture")
         found = f"{what} was refused: {', '.join(named)}." if named else f"{what} was refused."
-        appeal = f" If this is wrong, appeal with {self.receipt[:16]}." if self.receipt else ""
+        appeal = " If this is wrong, appeal with the receipt." if self.receipt else ""
         return f"{found} {NEXT[self.decision]}{appeal}"
 
     def as_json(self) -> dict[str, JSON]:

@@ -20,6 +20,7 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, Self
@@ -50,6 +51,17 @@ class Appends(Protocol):
 
     def append(self, leaf: Mapping[str, object], /) -> Receipt:
         """Put one entry on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What the queue says was approved; the ledger must say so too."""
+
+    id: str
+    rules: tuple[str, ...]
+    commitment: str
+    receipts: tuple[str, ...]
+    """Leaf hashes of the votes."""
 
 
 class Reviews:
@@ -171,8 +183,8 @@ class Reviews:
 
     def approved(
         self, id_: str, *, stage: str, digest: str, pixels: str, matter: Mapping[str, JSON]
-    ) -> frozenset[str]:
-        """Return the rules that an approval lifts for exactly this request and policy.
+    ) -> Approval | None:
+        """Return an approval for exactly this request and policy; None if it is for another stage.
 
         Raises:
             ReviewError: it is not approved, used, expired, or about something else.
@@ -180,8 +192,9 @@ class Reviews:
         with self._database.read("look up an approval") as session:
             row = _row(session, id_)
             item = _review(row, ())
+            votes = session.all("SELECT receipt FROM review_votes WHERE review = :id", id=id_)
         if item.about.stage != stage:
-            return frozenset()  # it may be meant for another stage of this call
+            return None
         found = "" if item.status == APPROVED else f"it is {item.status}"
         found = found or ("it was used" if item.used_by else "")
         found = found or ("it has expired" if datetime.now(UTC) > item.expires else "")
@@ -193,7 +206,8 @@ class Reviews:
         found = found or ("" if item.about.pixels == pixels else "the picture is another one")
         if found:
             raise ReviewError(f"asked to go on with approval {id_}, found that {found}; ask again")
-        return frozenset(item.about.rules)
+        receipts = tuple(str(vote[0]) for vote in votes)
+        return Approval(id_, item.about.rules, _blob(row[6]).hex(), receipts)
 
     def use(self, ids: Sequence[str], call: str) -> None:
         """Use approvals up for the release of one call.

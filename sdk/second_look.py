@@ -12,14 +12,15 @@ from dataclasses import replace
 from sdk import leaf
 from sdk.decide import Judgement
 from sdk.encode import encode
-from sdk.errors import MarkError, Refused
+from sdk.errors import MarkError, Refused, ReviewError
 from sdk.label import burn, labels_for
+from sdk.ledger import Ledger
 from sdk.phases import Admitted
 from sdk.pixels import Picture, admit_pixels
 from sdk.policy import Policy
 from sdk.request import Request
 from sdk.review_item import About
-from sdk.reviews import Reviews
+from sdk.reviews import Approval, Reviews
 from sdk.types import JSON, Decision, Verdict
 
 COPY_SIDE = 512
@@ -29,9 +30,11 @@ COPY_SIDE = 512
 class SecondLook:
     """The queue of one policy; without a place for one, a review refuses like a block."""
 
-    def __init__(self, policy: Policy, opened: Callable[[], Reviews] | None) -> None:
-        """`opened` opens the queue each time it is needed."""
-        self._policy, self._opened = policy, opened
+    def __init__(
+        self, policy: Policy, ledger: Ledger, opened: Callable[[], Reviews] | None
+    ) -> None:
+        """`opened` opens the queue each time it is needed; the ledger has the votes."""
+        self._policy, self._ledger, self._opened = policy, ledger, opened
 
     def lifted(
         self, stage: str, judged: Judgement, request: Request, picture: Picture | None
@@ -48,14 +51,35 @@ class SecondLook:
         rules: set[str] = set()
         with self._opened() as reviews:
             for id_ in request.approvals:
-                rules |= reviews.approved(
+                found = reviews.approved(
                     id_,
                     stage=stage,
                     digest=self._policy.digest,
                     pixels=picture.sha256 if picture else "",
                     matter=_matter(request),
                 )
+                if found is not None:
+                    self._check_votes(found)
+                    rules |= set(found.rules)
         return Judgement(judged.findings, tuple(_lift(v, rules) for v in judged.verdicts))
+
+    def _check_votes(self, found: Approval) -> None:
+        """Hold the votes against the ledger: the queue's database alone approves nothing."""
+        said = {"type": "review", "review": found.id, "commitment": found.commitment}
+        said |= {"vote": "approve", "policy": self._policy.digest}
+        people: set[str] = set()
+        for receipt in found.receipts:
+            leaf = self._ledger.entry(receipt).leaf
+            if all(leaf.get(key) == value for key, value in said.items()):
+                people.add(str(leaf.get("reviewer")))
+                if leaf.get("rules") != list(found.rules):
+                    people.clear()
+                    break
+        if len(people) < self._policy.review.votes:
+            raise ReviewError(
+                f"asked to go on with approval {found.id}, found {len(people)} of "
+                f"{self._policy.review.votes} votes in the ledger; ask for a new review"
+            )
 
     def use(self, request: Request, call: str) -> None:
         """Use up the approvals of a call that is about to be released.

@@ -106,7 +106,7 @@ def looser(path: str, before: Table, after: Table) -> str:
     key, _, rest = path.partition(".")
     if key == "unsafe_without":
         more = set(after.get(key, ())) - set(before.get(key, ()))
-        return f"it goes without {', '.join(sorted(more))}" if more else ""
+        return f"it goes without {', '.join(sorted(more))}" if more else _may_fail(before, after)
     if key in ("watermark", "signer"):
         return _looser_part(before.get(key), after.get(key), settings=False)
     if key in KEYED and rest:
@@ -180,6 +180,17 @@ def _looser_rule(before: Table | None, after: Table | None) -> str:
         if new > old:
             became = "never" if new > 1 else f"from {new:g}"
             return f"{level} from {old:g} became {became}"
+    return ""
+
+
+def _may_fail(before: Table, after: Table) -> str:
+    """Say which filter of the parents may fail now: that is a waiver as well."""
+    for key in ("prompt_filters", "image_filters"):
+        here, there = _named(key, before.get(key, ())), _named(key, after.get(key, ()))
+        for name, row in here.items():
+            new = there.get(name, {}).get("unsafe_allow_on_error")
+            if new and not row.get("unsafe_allow_on_error"):
+                return f"{name} may fail"
     return ""
 
 

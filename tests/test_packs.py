@@ -91,6 +91,10 @@ LOOSENED = {
         'prompt_filters = [{ plugin = "words", settings = { words = ["x"] } }]',
         "its settings changed",
     ),
+    "a filter that is not locked and may fail": (
+        'image_filters = [{ plugin = "bright", unsafe_allow_on_error = true }]',
+        "bright may fail",
+    ),
     "a filter that may fail": (
         'prompt_filters = [{ plugin = "words", unsafe_allow_on_error = true }]',
         "it may fail",

@@ -306,3 +306,22 @@ def test_the_command_leads_from_refusal_to_release(place: Path) -> None:
     assert run("review", "show", "ghost").exit_code == 1
     assert run("review", "show", id_, "-o", "copy.png").exit_code == 1
     assert "intact" in run("ledger", "verify").stdout
+
+
+def test_the_queue_alone_approves_nothing(house, queue):
+    """Who can write the database can say approved; the votes must be in the ledger."""
+    drawing = studio(house)
+    id_ = refused(drawing, BAD).review
+    with queue._database.write("tamper") as session:
+        session.run("UPDATE reviews SET status = 'approved' WHERE id = :id", id=id_)
+    with pytest.raises(ReviewError, match="0 of 1 votes in the ledger"):
+        drawing.generate(replace(BAD, approvals=(id_,)))
+    other = refused(drawing, replace(BAD, seed=8)).review
+    vote = queue.vote(other, "approve", "anna", house.ledger)
+    receipt = house.leaves()[-1]
+    assert receipt["review"] == vote.id
+    at = house.ledger.entry(house.size - 1).leaf_hash
+    with queue._database.write("tamper") as session:
+        session.insert("review_votes", [(id_, "2026", "anna", "approve", at)])
+    with pytest.raises(ReviewError, match="0 of 1 votes in the ledger"):
+        drawing.generate(replace(BAD, approvals=(id_,)))
