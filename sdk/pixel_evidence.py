@@ -10,7 +10,7 @@ from sdk.errors import SDKError, VerifyError
 from sdk.evidence import Detector, Evidence, Recovered, Sighting
 from sdk.manifests import ManifestStore, read_manifests
 from sdk.source import IN_MEMORY, Source
-from sdk.types import Detection
+from sdk.types import Detection, Presence
 
 if TYPE_CHECKING:
     from sdk.credentials import Credential
@@ -33,19 +33,19 @@ def look(
     judge: Judge,
 ) -> Evidence:
     """Add to the evidence what the pixels say, and a manifest that was recovered by them."""
-    from sdk.encode import decode
+    from sdk.views import views
 
     try:
         if not source.is_whole:
             raise VerifyError(f"the file is larger than {IN_MEMORY:,} bytes")
-        pixels = decode(source.data)
+        shown = views(source.data)
     except SDKError as exc:
         problem = f"the pixels could not be read: {exc}"
         return replace(found, sightings=tuple(_unasked(d, problem) for d in detectors))
-    seen = replace(found, sightings=tuple(_ask(detector, pixels) for detector in detectors))
+    seen = replace(found, sightings=tuple(_look(detector, shown) for detector in detectors))
     if repository is None or found.store is not None:
         return seen
-    return _recovered(source, seen, pixels, repository, judge)
+    return _recovered(source, seen, shown[0], repository, judge)
 
 
 def _recovered(
@@ -82,6 +82,21 @@ def _read(
     return read_manifests(
         source.data, source.media_type, anchors=anchors, manifest=known.store, details=True
     )
+
+
+def _look(detector: Detector, shown: Sequence[Pixels]) -> Sighting:
+    """Ask about one frame after the other until a mark is found; the first answer otherwise."""
+    first = _ask(detector, shown[0])
+    for pixels in shown[1:] if not _present(first) else ():
+        later = _ask(detector, pixels)
+        if _present(later):
+            return later
+    return first
+
+
+def _present(sighting: Sighting) -> bool:
+    found = sighting.detection
+    return found is not None and found.presence is Presence.PRESENT
 
 
 def _ask(detector: Detector, pixels: object) -> Sighting:

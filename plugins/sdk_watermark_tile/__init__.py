@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from sdk import Settings, Watermark, hookimpl
 
+from .arrays import mark_array
 from .part import TileWatermark
 
-__all__ = ["TileWatermark", "watermark"]
+__all__ = ["TileWatermark", "mark_array", "watermark"]
 
 
 @hookimpl
