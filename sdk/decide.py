@@ -37,12 +37,16 @@ class Asked:
     categories: tuple[str, ...]
     """Every one must come back; empty for auditors, who may abstain."""
     unsafe_allow_on_error: bool = False
+    votes: int = 1
+    """How often it is asked; the median score of each category counts."""
 
 
 def asked(named: Named[Any], ask: Callable[[], object]) -> Asked:
     """A control of the policy, ready to be asked."""
     spec = named.spec
-    return Asked(named.name, ask, spec.timeout_s, named.categories, spec.unsafe_allow_on_error)
+    return Asked(
+        named.name, ask, spec.timeout_s, named.categories, spec.unsafe_allow_on_error, spec.votes
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,11 @@ def _answer(stage: Stage, control: Asked) -> tuple[Finding, ...] | Verdict:
     """What a control found; a verdict where it failed or abstained."""
     try:
         most = MOST_OBSERVATIONS if stage == "audit" else MOST_FINDINGS
-        found = _checked(control, within(control.timeout_s, control.ask), most)
+        runs = [
+            _checked(control, within(control.timeout_s, control.ask), most)
+            for _ in range(control.votes)
+        ]
+        found = runs[0] if len(runs) == 1 else _median(runs)
     except PluginError as exc:
         return _failed(control, str(exc))
     except Exception as exc:  # noqa: BLE001 - a control that fails is a verdict
@@ -117,6 +125,22 @@ def _answer(stage: Stage, control: Asked) -> tuple[Finding, ...] | Verdict:
     if stage == "audit" and not found:
         return Verdict(decision=Decision.ALLOW, reason="abstained", by=control.plugin)
     return found
+
+
+def _median(runs: Sequence[tuple[Finding, ...]]) -> tuple[Finding, ...]:
+    """Of each category the finding in the middle of all runs, each counted by its highest."""
+    chosen: list[Finding] = []
+    for category in dict.fromkeys(f.category for run in runs for f in run):
+        of = [[f for f in run if f.category == category] for run in runs]
+        highest = [max(found, key=_score) for found in of if found]
+        highest.sort(key=_score, reverse=True)
+        if len(highest) > len(runs) // 2:  # a run that did not find it counts as nothing found
+            chosen.append(highest[len(runs) // 2])
+    return tuple(chosen)
+
+
+def _score(finding: Finding) -> float:
+    return finding.score
 
 
 def _checked(control: Asked, answer: object, most: int) -> tuple[Finding, ...]:

@@ -203,7 +203,7 @@ def _looser_part(before: Table | None, after: Table | None, *, settings: bool = 
         return f"{before.get('plugin')} became {after.get('plugin')}"
     if after.get("unsafe_allow_on_error") and not before.get("unsafe_allow_on_error"):
         return "it may fail"
-    if settings and before.get("settings", {}) != after.get("settings", {}):
+    if settings and any(before.get(k) != after.get(k) for k in ("settings", "votes")):
         return "its settings changed"
     return ""
 
@@ -248,7 +248,7 @@ def _field_conflicts(one: Table, other: Table) -> Iterator[str]:
 
 
 def _differ(one: Table, other: Table) -> bool:
-    names = ("plugin", "settings")
+    names = ("plugin", "settings", "votes")
     return any(one.get(n, {}) != other.get(n, {}) for n in names)
 
 

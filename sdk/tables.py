@@ -38,6 +38,16 @@ class Part(Strict):
     """A filter or auditor that takes longer refuses the picture."""
     unsafe_allow_on_error: bool = False
     """Release although this control failed; the receipt and the manifest say so."""
+    votes: Annotated[int, Field(ge=1, le=9)] = 1
+    """For filters that waver, such as remote ones: asked so often, and of each category the median
+    score counts.  An odd number; one failure is still a failure."""
+
+    @field_validator("votes")
+    @classmethod
+    def _is_odd(cls, votes: int) -> int:
+        if votes % 2 == 0:
+            raise ValueError("give an odd number, so that there is a middle")
+        return votes
 
 
 class Rewrite(Strict):

@@ -166,3 +166,41 @@ def test_a_foreign_message_is_told_without_the_words_of_the_request():
     assert told(exc, texts) == "ValueError: cannot tokenize '…' of 512 … …, …, at layer 3"
     assert told(KeyError(), texts) == "KeyError"
     assert len(told(ValueError("x " * 9999), texts)) < 400
+
+
+def wavering(*scores, **more):
+    """A control that says something else each time it is asked."""
+    left = list(scores)
+
+    def ask():
+        score = left.pop(0)
+        if score is None:
+            raise ValueError("no answer")
+        return [found(score)] if score >= 0 else []
+
+    return Asked("mine", ask, 5.0, (), votes=len(scores), **more)
+
+
+@pytest.mark.parametrize(
+    ("scores", "decision"),
+    [
+        ((0.9, 0.1, 0.1), "allow"),
+        ((0.9, 0.85, 0.1), "block"),
+        ((0.9, 0.1, 0.65, 0.7, 0.1), "review"),
+        ((0.9, None, 0.9), "error"),
+        ((0.1, 0.1, None), "error"),
+        ((0.9, -1, -1, 0.9, 0.9), "block"),
+    ],
+)
+def test_of_several_votes_the_median_counts_and_a_failure_stays_one(scores, decision):
+    (verdict,) = judge(policy(RULE), "prompt", [wavering(*scores)]).verdicts
+    assert verdict.decision == decision
+
+
+def test_what_most_votes_did_not_find_is_not_found():
+    assert judge(policy(RULE), "audit", [wavering(0.9, -1, -1)]).findings == ()
+
+
+def test_votes_are_odd():
+    with pytest.raises(ValueError, match="odd number"):
+        policy_of(prompt_filters=[{"plugin": "words", "votes": 2}])
