@@ -63,7 +63,8 @@ class Scenes:
                 "pixels": sample(96, 96, seed=50 + len(name) * 7 + ord(name[0])),
                 "licence": "CC-BY-4.0",
             }
-            yield Item(id=name, caption=name, **{**papers, **fields, **change})
+            caption = "scene 0" if name == "copy" else name
+            yield Item(id=name, caption=caption, **{**papers, **fields, **change})
 
 
 class Plugin:

@@ -78,9 +78,10 @@ def sees():
     return describer(Registry())
 
 
-def found_in(sees, pictures):
+def found_in(sees, pictures, captions=None):
     stacked = np.stack(pictures)
-    return near_duplicates(stacked, Described(*sees.describe(stacked)))
+    captions = captions or ["one"] * len(pictures)
+    return near_duplicates(stacked, Described(*sees.describe(stacked)), captions)
 
 
 def test_copies_are_found_and_recoloured_relatives_stay(sees):
@@ -90,21 +91,32 @@ def test_copies_are_found_and_recoloured_relatives_stay(sees):
     )
     recoloured = first[..., ::-1].copy()
     found = found_in(sees, [first, other, noisy.astype(np.uint8), recoloured, first.copy()])
-    assert {index: keeper for index, (keeper, _) in found.items()} == {2: 0, 4: 0}
+    assert {index: keeper for index, (keeper, _) in found.dropped.items()} == {2: 0, 4: 0}
 
 
 def test_a_mirrored_copy_is_found_by_features(sees):
     first = sample(128, 128, seed=3)
-    ((index, (keeper, why)),) = found_in(sees, [first, first[:, ::-1].copy()]).items()
+    ((index, (keeper, why)),) = found_in(sees, [first, first[:, ::-1].copy()]).dropped.items()
     assert (index, keeper) == (1, 0)
     assert why.startswith("features")
+
+
+def test_near_pictures_with_two_captions_stay_but_on_one_side(sees):
+    first = sample(128, 128, seed=3)
+    noisy = first.astype(int) + np.random.default_rng(0).integers(-4, 5, first.shape)
+    near = np.clip(noisy, 0, 255).astype(np.uint8)
+    found = found_in(sees, [first, near, first.copy()], ["biker", "biker, dark", "cyclist"])
+    assert found.kin == [(1, 0), (2, 0), (2, 1)][: len(found.kin)]
+    assert (1, 0) in found.kin
+    assert list(found.dropped) == [2]  # equal pixels under two names
 
 
 def test_bounds_that_nothing_meets_find_nothing(sees):
     stacked = np.stack([sample(128, 128, seed=1)] * 2)
     described = Described(*sees.describe(stacked))
     strict = Bounds(bits=-1, cosine=1.1)
-    assert near_duplicates(stacked, described, strict) == {}
+    found = near_duplicates(stacked, described, ["a", "a"], strict)
+    assert (found.dropped, found.kin) == ({}, [])
 
 
 def test_an_auditor_that_cannot_describe_is_named():

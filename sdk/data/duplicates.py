@@ -58,6 +58,9 @@ class Bounds:
     mirrors and turns."""
 
 
+_BOUNDS = Bounds()
+
+
 def describer(
     registry: Registry, name: str = "copies", settings: Settings = NO_SETTINGS
 ) -> Describer:
@@ -73,24 +76,40 @@ def describer(
     return found
 
 
-def near_duplicates(
-    pictures: NDArray[np.uint8], described: Described, bounds: Bounds = Bounds()
-) -> dict[int, tuple[int, str]]:
-    """Map each picture that repeats an earlier one to (the earlier one, why).
+@dataclass(frozen=True, slots=True)
+class Likenesses:
+    """What near-duplicates mean for a data set."""
 
-    `pictures` is (N, H, W, 3) uint8.  The first of a group stays; a picture is compared with
-    those that stay, so that likeness does not creep along a chain.
+    dropped: dict[int, tuple[int, str]]
+    """Each picture that repeats an earlier one → (the earlier one, why)."""
+    kin: list[tuple[int, int]]
+    """Pairs that look alike, dropped or not: they belong on one side of a split."""
+
+
+def near_duplicates(
+    pictures: NDArray[np.uint8],
+    described: Described,
+    captions: Sequence[str],
+    bounds: Bounds = _BOUNDS,
+) -> Likenesses:
+    """Find what occurs twice among (N, H, W, 3) uint8 pictures.
+
+    A near pair with one caption is a repeat, and the first of a group stays; it is compared only
+    with those that stay, so that likeness does not creep along a chain.  Two captions make two
+    examples, unless the pixels are equal: a rider in the next skin tone, a clock an hour later.
+    To drop those took 640 pictures of one tone or another out of the icons.
     """
     small, histograms = _colours(pictures)
     signs = np.unpackbits(described.hashes, axis=1).astype(np.float32) * 2 - 1
     dropped: dict[int, tuple[int, str]] = {}
+    kin: list[tuple[int, int]] = []
     for start in range(0, len(pictures), _BLOCK):
         block = slice(start, start + _BLOCK)
         bits = (signs.shape[1] - signs[block] @ signs[: start + _BLOCK].T) / 2
         cosines = described.features[block] @ described.features[: start + _BLOCK].T
         near = (bits <= bounds.bits) | (cosines >= bounds.cosine)
-        for row, other in np.argwhere(np.tril(near, start - 1)):
-            index, other = int(row) + start, int(other)
+        for row, place in np.argwhere(np.tril(near, start - 1)):
+            index, other = int(row) + start, int(place)
             if index in dropped or other in dropped:
                 continue
             why = _why(
@@ -100,9 +119,13 @@ def near_duplicates(
                 float(np.minimum(histograms[index], histograms[other]).sum()),
                 bounds,
             )
-            if why:
+            if not why:
+                continue
+            kin.append((index, other))
+            same = captions[index] == captions[other]
+            if same or np.array_equal(pictures[index], pictures[other]):
                 dropped[index] = (other, why)
-    return dropped
+    return Likenesses(dropped, kin)
 
 
 def _why(bits: float, cosine: float, colour: float, histogram: float, bounds: Bounds) -> str:

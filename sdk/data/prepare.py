@@ -21,7 +21,7 @@ import numpy as np
 
 from sdk.attest import sign_folder
 from sdk.data.cards import card_page
-from sdk.data.duplicates import Bounds, Described, near_duplicates
+from sdk.data.duplicates import Bounds, Described, Likenesses, near_duplicates
 from sdk.data.parts import Job, Part, Tools, read_part, work, work_alone
 from sdk.data.prepared import (
     EXCLUDED,
@@ -190,15 +190,17 @@ class _Whole:
     def sort_out(self, plan: Plan) -> list[int]:
         """Leave out repeats, give the rest row, family and split; returns what stays."""
         records = self.records
-        repeats = near_duplicates(self.pixels, self._described, plan.bounds) if plan.bounds else {}
+        captions = [str(record["caption"]) for record in records]
+        alike = Likenesses({}, [])
+        if plan.bounds:
+            alike = near_duplicates(self.pixels, self._described, captions, plan.bounds)
+        repeats = alike.dropped
         for index, (first, why) in repeats.items():
             text = f"duplicate of {records[first]['id']} ({why})"
             self.excluded.append({**records[index], "excluded": text})
         self.excluded.sort(key=lambda entry: int(str(entry["place"])))
         keep = [index for index in range(len(records)) if index not in repeats]
-        # Repeats tie the concepts of both pictures together, though only one of them stays.
-        concepts = [str(record["concept"]) for record in records]
-        family = families(concepts, [(index, first) for index, (first, _) in repeats.items()])
+        family = families([str(record["concept"]) for record in records], alike.kin)
         mine = [family[index] for index in keep]
         splits = split(mine, [_labels(records[index]) for index in keep], plan.shares)
         for row, index in enumerate(keep):
