@@ -89,14 +89,16 @@ class Embedder:
         reach = (reach * amplitude() * self._luma.size).astype(np.float32)
         values = coefficients(self._key, self._nonce.member, self._payload)
         values = informed(values, self._key, self._nonce, self._host, reach)
-        one, two = draw(values, self._nonce, max(TILE, math.ceil(self._pitch)))
+        grain = max(1, self._shrunk // 2)  # from 2048 px: the finest wave is 7 grains long or more
+        one, two = draw(values, self._nonce, max(TILE, math.ceil(self._pitch / grain)))
         layers = [Layer(tile=one, gain=low), Layer(tile=two, gain=high)]
         shift = headroom(self._luma, np.float32(effort.room) * np.hypot(low, high))
         if shift.any():
             layers.append(Layer(tile=np.ones_like(one), gain=shift))
-        marks = strips(layers, self._pitch, TILE // BLOCK, self._pixels.shape[:2])
+        height, width = (-(-n // grain) for n in self._pixels.shape[:2])
+        marks = strips(layers, self._pitch / grain, TILE // BLOCK, (height, width))
         if self._shrunk > 1:
-            return add(self._pixels, marks)
+            return add(self._pixels, marks, grain)
         whole = np.concatenate(list(marks))
         luma, shaped = box_luma(self._pixels, TILE * self._tiles), whole.copy()
         if self._tiles == DENSITIES[0]:

@@ -100,18 +100,25 @@ def strips(
         yield mark
 
 
-def add(pixels: NDArray[np.uint8], marks: Iterable[Plane]) -> NDArray[np.uint8]:
-    """Add strips to all channels alike, rounded, saturating at 0 and 255."""
+def add(pixels: NDArray[np.uint8], marks: Iterable[Plane], grain: int = 1) -> NDArray[np.uint8]:
+    """Add strips to all channels alike, rounded, saturating at 0 and 255.
+
+    Each value of the strips counts for a square of grain x grain pixels.
+    """
     out = np.empty(pixels.shape, np.uint8)
     top = 0
     for mark in marks:
-        end = top + len(mark)
+        end = min(top + len(mark) * grain, len(pixels))
         whole = np.rint(mark).astype(np.int16)
+        if grain > 1:
+            whole = whole.repeat(grain, axis=1)[:, : pixels.shape[1]]
+            whole = whole.repeat(grain, axis=0)[: end - top]
         change = np.empty((*whole.shape, 3), np.int16)
         for channel in range(3):
             change[:, :, channel] = whole
         change += pixels[top:end]
-        np.clip(change, 0, 255, out=out[top:end], casting="unsafe")
+        np.maximum(change, 0, out=change)
+        np.minimum(change, 255, out=out[top:end], casting="unsafe")
         top = end
     return out
 
