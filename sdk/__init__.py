@@ -14,7 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sdk.audits.drift import Drift, expected_answers
     from sdk.audits.estimates import AttributeEstimator, Confusion, Estimate, findings_of
+    from sdk.audits.monitor import Monitor
     from sdk.audits.sampling import Sampler
     from sdk.data.signals import do_not_train, reserved
     from sdk.durable import write_whole
@@ -91,6 +93,7 @@ __all__ = [
     "Dataset",
     "Decision",
     "Detection",
+    "Drift",
     "Estimate",
     "Event",
     "Finding",
@@ -101,6 +104,7 @@ __all__ = [
     "ManifestStore",
     "MarkError",
     "Model",
+    "Monitor",
     "Observer",
     "OutputError",
     "Picture",
@@ -133,6 +137,7 @@ __all__ = [
     "Watch",
     "Watermark",
     "do_not_train",
+    "expected_answers",
     "findings_of",
     "hookimpl",
     "media_type_of",
@@ -149,8 +154,14 @@ _ROOMS = {
     "durable": """
         write_whole
     """,
+    "audits.drift": """
+        Drift expected_answers
+    """,
     "audits.estimates": """
         AttributeEstimator Confusion Estimate findings_of
+    """,
+    "audits.monitor": """
+        Monitor
     """,
     "audits.sampling": """
         Sampler

@@ -26,13 +26,13 @@ LADDER = """
     pixels tlog types reasons
     canonical certs keyfile models output report sealing sql_file sql_server terminal xmp
     when tables strictness packs policy
-    checkpoint fingerprint animation inputs manifests lineage certprofile explain render sarif sql training trust
+    checkpoint fingerprint animation inputs engine manifests lineage certprofile explain render sarif sql training trust
 
     label second_opinion claims credentials encode views evidence keys request vault_store attest options
     ledger_store ledger_audit ledger_tiles ledger_writer
     review_item reviews
     asking axes complete headline hookspecs ledger members phases source vault
-    cose strict axes_outside config recovery
+    cose strict axes_identity axes_outside config recovery
 
     registry lanes leaf
     contract doctor parts scaffold

@@ -1,0 +1,164 @@
+"""The estimator of emoji art, on 40 drawings of roles that it never saw (Noto and Fluent)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime", reason="the emoji estimator needs onnxruntime")
+
+import sdk_auditor_emoji
+from sdk_auditor_emoji.labels import GENDER, TONE, gender_of, part_of, tone_of
+from sdk_auditor_emoji.palette import lab_of
+from sdk_auditor_emoji.train import tabled
+
+from sdk import AttributeEstimator, Picture, PluginError, Registry, Request
+from sdk.contract import check_auditor, sample
+from sdk.pixels import admit_pixels
+
+REQUEST = Request(prompt="a person")
+
+
+@pytest.fixture(scope="module")
+def estimator():
+    return sdk_auditor_emoji.Emoji()
+
+
+@pytest.fixture(scope="module")
+def drawings():
+    with np.load(Path(__file__).parent / "emoji_drawings.npz") as kept:
+        return {name: kept[name] for name in kept.files}
+
+
+def test_the_estimator_keeps_the_contract_of_auditors():
+    check_auditor("emoji")
+    check_auditor("emoji", {"sample_rate": 0.5, "budget_ms": 100})
+
+
+def test_it_says_what_it_is_and_how_often_it_errs(estimator):
+    assert isinstance(estimator, AttributeEstimator)
+    assert estimator.licence == "Apache-2.0"
+    for attribute, values in estimator.attributes.items():
+        matrix = estimator.confusion[attribute]
+        assert matrix.labels == values
+        assert matrix.n > 1000
+        assert "never seen" in matrix.measured_on
+
+
+def test_tone_is_right_for_97_of_100_persons_and_gender_for_90_where_it_answers(estimator):
+    """Of the persons that were called persons, over the counts measured on unseen roles."""
+    for attribute, persons, least in ((TONE, 6, 0.97), (GENDER, 3, 0.90)):
+        counts = np.array(estimator.confusion[attribute].counts)[:persons, :persons]
+        assert np.trace(counts) / counts.sum() >= least
+
+
+def test_it_names_what_drawings_of_unseen_roles_present(estimator, drawings):
+    right = answered = 0
+    for pixels, gender, tone in zip(
+        drawings["pixels"], drawings["gender"], drawings["tone"], strict=True
+    ):
+        found = {e.attribute: e.value for e in estimator.estimate(admit_pixels(pixels))}
+        for attribute, truth in ((GENDER, gender), (TONE, tone or "none")):
+            answered += bool(found[attribute])
+            right += found[attribute] == truth
+    assert answered >= 50
+    assert right / answered >= 0.9
+
+
+def test_a_mirror_image_and_a_larger_picture_get_the_same_answer(estimator, drawings):
+    pixels = admit_pixels(drawings["pixels"][0])
+    first = estimator.estimate(pixels)
+    mirrored = estimator.estimate(admit_pixels(pixels[:, ::-1]))
+    larger = estimator.estimate(Picture(pixels).resized(512))
+    wide = np.full((128, 200, 3), 255, np.uint8)
+    wide[:, 36:164] = pixels
+    for other in (mirrored, larger, estimator.estimate(admit_pixels(wide))):
+        assert [e.value for e in other] == [e.value for e in first]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "why"),
+    [
+        (sample(256, 256), "white"),
+        (sample(300, 100), "not"),
+        (np.full((64, 64, 3), 255, np.uint8), "nothing is drawn"),
+        (np.zeros((1, 1, 3), np.uint8), "white"),
+    ],
+)
+def test_what_is_no_drawing_on_white_is_refused_with_a_reason(estimator, pixels, why):
+    for estimate in estimator.estimate(admit_pixels(pixels)):
+        assert why in estimate.abstained
+        assert not estimate.probabilities
+
+
+def test_photographs_are_refused(estimator):
+    datasets = pytest.importorskip("sklearn.datasets", reason="the train extra is not installed")
+    for photo in datasets.load_sample_images().images:
+        for cut in (photo, photo[:200, :200], photo[100:400, 150:500]):
+            found = estimator.estimate(admit_pixels(np.ascontiguousarray(cut)))
+            assert all(estimate.abstained for estimate in found)
+
+
+def test_a_receipt_gets_the_distribution_and_the_digest(estimator, drawings):
+    part = Registry().make("auditor", "emoji")
+    found = part.audit(Picture(admit_pixels(drawings["pixels"][0])), REQUEST)
+    assert {f.category for f in found} <= {GENDER, TONE}
+    assert found
+    for finding in found:
+        assert sum(finding.distribution.values()) == pytest.approx(1, abs=1e-3)
+        assert finding.weights_sha256 == estimator.weights_sha256
+        assert finding.detector == "emoji 1"
+
+
+def test_a_picture_that_is_not_sampled_is_not_measured(drawings):
+    part = sdk_auditor_emoji.Emoji(sample_rate=1e-9)
+    assert part.audit(Picture(admit_pixels(drawings["pixels"][0])), REQUEST) == []
+
+
+def test_weights_that_are_not_there_or_damaged_are_said(tmp_path):
+    with pytest.raises(PluginError, match=r"gender\.onnx"):
+        sdk_auditor_emoji.Emoji(weights=str(tmp_path))
+    weights = Path(sdk_auditor_emoji.__file__).parent / "weights"
+    for name in ("gender.onnx", "palette.npz"):
+        (tmp_path / name).write_bytes((weights / name).read_bytes())
+    (tmp_path / "card.json").write_text(json.dumps({"least": {}}))
+    with pytest.raises(PluginError, match=r"sdk_auditor_emoji\.train"):
+        sdk_auditor_emoji.Emoji(weights=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("concept", "labels", "gender", "tone"),
+    [
+        ("woman firefighter", {"group": "person", "skin_tone": "dark"}, "woman", "dark"),
+        ("man: beard", {"group": "person"}, "man", "unspecified"),
+        ("firefighter", {"group": "person", "style": "noto"}, "unspecified", "unspecified"),
+        ("firefighter", {"group": "person", "style": "blob"}, "", "unspecified"),
+        ("kiss: woman, man", {"group": "person", "skin_tone": "mixed"}, "unclear", ""),
+        ("lungs", {"group": "person"}, "none", ""),
+        ("red apple", {"group": "food"}, "none", ""),
+    ],
+)
+def test_labels_come_from_the_unicode_names(concept, labels, gender, tone):
+    labels = {"style": "noto", **labels}
+    assert (gender_of(concept, labels), tone_of(concept, labels)) == (gender, tone)
+
+
+def test_all_drawings_of_a_role_stay_on_one_side_of_the_split():
+    for role in ("firefighter", "teacher", "running", "with veil"):
+        parts = {part_of(f"{who} {role}".strip()) for who in ("man", "woman", "person", "")}
+        assert len(parts) == 1
+
+
+def test_colours_are_converted_as_the_standard_says():
+    """Pure red, green and blue, from IEC 61966-2-1 and CIE 15 with D65."""
+    found = lab_of(np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]], np.uint8))
+    known = [[53.24, 80.09, 67.2], [87.73, -86.18, 83.18], [32.3, 79.19, -107.86], [100, 0, 0]]
+    assert np.abs(found - known).max() < 0.05
+
+
+def test_an_abstention_stands_beside_the_matrix():
+    table = tabled(["x", "y"], [("x", "x"), ("x", "y"), ("y", ""), ("y", "y")])
+    assert table == {"labels": ["x", "y"], "counts": [[1, 1], [0, 1]], "abstained": [0, 1]}
