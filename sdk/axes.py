@@ -197,22 +197,6 @@ def chain(found: Evidence) -> Axis:
     return Axis(state="intact", reason=reason, more=more)
 
 
-def identity(found: Evidence) -> Axis:
-    """Whether a person or organization put their name to it (CAWG identity assertion)."""
-    store = found.store
-    names = [] if store is None else as_list(store.manifest.get("assertions"))
-    if not any(str(as_object(a).get("label")).startswith("cawg.identity") for a in names):
-        return Axis(state="absent", reason="no identity assertion")
-    assert store is not None
-    codes = sorted({harmless(s.code) for s in store.statuses if s.code.startswith("cawg.")})
-    failed = [s for s in store.failures if s.code.startswith("cawg.")]
-    state = "invalid" if failed else "unchecked"
-    reason = "an identity assertion is there, and " + (
-        "does not verify" if failed else "no list of identity issuers is loaded"
-    )
-    return Axis(state=state, reason=reason, more={"codes": [*codes]})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Declared:
     state: str

@@ -34,6 +34,9 @@ def verify(
     tsa_trust: Annotated[
         Path | None, typer.Option(help="Roots to trust for time-stamps, a list of its own.")
     ] = None,
+    cawg_trust: Annotated[
+        Path | None, typer.Option(help="Roots to trust for CAWG identities, a list of its own.")
+    ] = None,
     at: Annotated[str, typer.Option(help="Judge certificates at this time, RFC 3339.")] = "",
     rule: Annotated[
         list[str] | None,
@@ -103,6 +106,7 @@ def verify(
         asked = Asked(
             trust=str(trust or ""),
             tsa_trust=str(tsa_trust or ""),
+            cawg_trust=str(cawg_trust or ""),
             at=at,
             rules=tuple(rule or ()),
             watermarks=tuple(watermark or ["tile"]),

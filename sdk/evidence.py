@@ -80,6 +80,8 @@ class Evidence:
     """Judged with the list of signers."""
     timed: ManifestStore | None
     """The same, judged with the list of time-stamp authorities alone."""
+    named: ManifestStore | None = None
+    """The same, judged with the list of identity issuers alone; only where one is claimed."""
     joint: ManifestStore | None = None
     """The same, judged with both lists at once; only where the stamp is trusted and the signer,
     judged as of now, is not."""

@@ -15,26 +15,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
+from sdk.engine import context
 from sdk.types import JSON
 
-if TYPE_CHECKING:
-    from c2pa import Context
-
-EKUS = (
-    "1.3.6.1.5.5.7.3.4",
-    "1.3.6.1.5.5.7.3.36",
-    "1.3.6.1.4.1.62558.2.1",
-    "1.3.6.1.4.1.311.76.59.1.9",
-)
-"""Accepted extended key usages: emailProtection, documentSigning, C2PA claim signing, Microsoft
-claim signing.  The library's own list leaves out what Bing and Microsoft sign with."""
 TRUST_PREFIXES = ("signingCredential.", "timeStamp.", "timeOfSigning.", "cawg.", "claimSignature.o")
 """Codes that say who signed and when, not whether something changed (`claimSignature.o` is
 outsideValidity); `timeStamp.mismatch` does say so."""
@@ -122,20 +110,23 @@ def read_manifests(
     media_type: str,
     *,
     anchors: bytes = b"",
+    identities: bytes = b"",
     manifest: bytes | None = None,
     details: bool = False,
 ) -> ManifestStore | None:
     """Return the manifest store of a file; None when it has none.
 
-    `anchors` are PEM root certificates; without them nothing is trusted.  `manifest` is a store
-    that lies beside the file, `details` adds the dates of certificates.  Never raises for what
-    the file holds.
+    `anchors` are PEM root certificates; without them nothing is trusted.  `identities` are those
+    for CAWG identity assertions, which c2pa-rs 0.91.3 takes for signers as well.  `manifest` is a
+    store that lies beside the file, `details` adds the dates of certificates.  Never raises for
+    what the file holds.
     """
     import c2pa
 
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    under = context(anchors, identities)
     try:
-        with c2pa.Reader(media_type, stream, manifest, context=_context(os.getpid(), anchors)) as r:
+        with c2pa.Reader(media_type, stream, manifest, context=under) as r:
             text, extra = r.json(), r.crjson() if details else "{}"
     except c2pa.C2paError.ManifestNotFound:
         return None
@@ -151,51 +142,6 @@ def read_manifests(
         return _store(_object(text), _object(extra))
     except (ValueError, KeyError, TypeError, RecursionError) as exc:
         return _unreadable(f"{type(exc).__name__}: {exc}")
-
-
-@cache
-def _kinds() -> frozenset[str]:
-    import c2pa
-
-    return frozenset(c2pa.Reader.get_supported_mime_types())
-
-
-def reads(media_type: str) -> bool:
-    """Whether manifests in files of this type are looked for."""
-    return media_type in _kinds()
-
-
-def read_crjson(
-    source: bytes | BinaryIO, media_type: str, *, anchors: bytes = b""
-) -> dict[str, JSON] | None:
-    """Return the manifests of a file as crJSON, the form that C2PA's conformance tools read.
-
-    None when there are none, or they cannot be read.  Strings in it are hostile.
-    """
-    import c2pa
-
-    stream = io.BytesIO(source) if isinstance(source, bytes) else source
-    try:
-        with c2pa.Reader(media_type, stream, context=_context(os.getpid(), anchors)) as reader:
-            return _object(reader.crjson())
-    except (c2pa.C2paError, OSError, ValueError, RecursionError):
-        return None
-
-
-@lru_cache(maxsize=64)
-def _context(pid: int, anchors: bytes) -> Context:
-    """Make a context of this process: one that was inherited by a fork is not valid."""
-    import c2pa
-
-    del pid
-    trust = {"user_anchors": anchors.decode("ascii", "replace")} if anchors else {}
-    return c2pa.Context.from_dict(
-        {
-            "version": 1,
-            "trust": {**trust, "trust_config": "\n".join(EKUS)},
-            "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
-        }
-    )
 
 
 def as_object(value: JSON) -> dict[str, JSON]:

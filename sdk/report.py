@@ -14,7 +14,7 @@ from typing import cast
 
 from sdk.types import JSON
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 """Of the JSON document; sdk/schemas/verify-1.json describes it."""
 AXES = (
     "provenance",

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sdk.claims import MAX_SCAN
+from sdk.engine import read_crjson
 from sdk.errors import VerifyError
 from sdk.formats import HEAD_BYTES, media_type_of
-from sdk.manifests import ManifestStore, read_crjson, read_manifests
+from sdk.manifests import ManifestStore, read_manifests
 from sdk.report import harmless
 from sdk.types import JSON
 
@@ -37,19 +38,21 @@ class Source:
         """Whether `data` is the whole file."""
         return len(self.data) == self.size
 
-    def manifests(self, anchors: bytes) -> ManifestStore | None:
+    def manifests(self, anchors: bytes, identities: bytes = b"") -> ManifestStore | None:
         """Read the manifest store, judged under these roots."""
-        if self.is_whole:
-            return read_manifests(self.data, self.media_type, anchors=anchors, details=True)
-        self.stream.seek(0)
-        return read_manifests(self.stream, self.media_type, anchors=anchors, details=True)
+        if not self.is_whole:
+            self.stream.seek(0)
+        source = self.data if self.is_whole else self.stream
+        return read_manifests(
+            source, self.media_type, anchors=anchors, identities=identities, details=True
+        )
 
-    def crjson(self, anchors: bytes) -> dict[str, JSON] | None:
+    def crjson(self, anchors: bytes, identities: bytes = b"") -> dict[str, JSON] | None:
         """Return the manifests as crJSON, judged under these roots; None without a manifest."""
         if not self.is_whole:
             self.stream.seek(0)
         source = self.data if self.is_whole else self.stream
-        return read_crjson(source, self.media_type, anchors=anchors)
+        return read_crjson(source, self.media_type, anchors=anchors, identities=identities)
 
 
 def open_file(path: str | Path) -> BinaryIO:

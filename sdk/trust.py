@@ -85,6 +85,8 @@ class Trust:
     """Who may sign manifests."""
     tsas: TrustList | None = None
     """Whose time-stamps count."""
+    identities: TrustList | None = None
+    """Who issues the certificates of CAWG identity assertions."""
 
 
 NO_TRUST = Trust()

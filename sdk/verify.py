@@ -16,14 +16,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdk.axes import ai, chain, content_match, identity, integrity, provenance, signer, time
+from sdk.axes import ai, chain, content_match, integrity, provenance, signer, time
+from sdk.axes_identity import identities, identity
 from sdk.axes_outside import ledger as ledger_axis
 from sdk.axes_outside import policy, watermark
 from sdk.claims import unsigned_claims
+from sdk.engine import reads
 from sdk.errors import SDKError
 from sdk.evidence import Detector, Entry, Evidence, Finder, stamp
 from sdk.headline import exit_code, headline
-from sdk.manifests import ManifestStore, reads
+from sdk.manifests import ManifestStore
 from sdk.pixel_evidence import look
 from sdk.report import Axis, Report, harmless
 from sdk.second_opinion import Opinion, compared, second_opinion
@@ -107,9 +109,12 @@ class _Judge:
 
     def evidence(self) -> Evidence:
         """Gather what the file says by itself."""
-        source = self._source
+        source, listed = self._source, self._trust.identities
+        found = self.judged(source.manifests)
+        claimed = found.store is not None and bool(identities(found.store))
         return replace(
-            self.judged(source.manifests),
+            found,
+            named=source.manifests(b"", listed.pem) if claimed and listed else None,
             claims=unsigned_claims(source.data, source.media_type),
             unread="" if reads(source.media_type) else source.media_type or "unknown",
         )

@@ -18,9 +18,9 @@ from sdk.certs import _certify, _subject, new_chain, new_key
 from sdk.contract import sample
 from sdk.cose import unprotected
 from sdk.encode import SUFFIXES, encode
+from sdk.engine import EKUS
 from sdk.explain import table
 from sdk.jumbf import manifest_store
-from sdk.manifests import EKUS
 from sdk.registry import Registry
 from sdk.strict import RULES, is_deprecated, lists
 from sdk.trust import Trust, TrustList

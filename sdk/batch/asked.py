@@ -26,6 +26,8 @@ class Asked:
     """Path of the list of signers; the configured one when empty."""
     tsa_trust: str = ""
     """Path of the list of time-stamp authorities."""
+    cawg_trust: str = ""
+    """Path of the list of identity issuers."""
     at: str = ""
     """RFC 3339; now when empty."""
     rules: tuple[str, ...] = ()
@@ -60,7 +62,7 @@ class Asked:
         plain = replace(self, thumbnails=False, crjson=False)
         text = json.dumps(plain.to_json(), sort_keys=True)
         whole = hashlib.sha256(text.encode("ascii"))
-        for name in filter(None, (self.trust, self.tsa_trust)):
+        for name in filter(None, (self.trust, self.tsa_trust, self.cawg_trust)):
             whole.update(hashlib.sha256(Path(name).read_bytes()).digest())
         return whole.hexdigest()[:16]
 

@@ -157,12 +157,13 @@ def thumbnail(source: Source) -> bytes:
 def crjson_of(source: Source, trust: Trust, report: Report) -> Mapping[str, JSON] | None:
     """Return the file's manifests as crJSON; None where no manifest can be read.
 
-    c2pa-rs takes any root for signers and for time-stamps.  Both lists are given at once only where
-    that vouches for nobody whom `report` does not call trusted.
+    c2pa-rs takes any root for signers, time-stamps and identities.  All lists are given at once
+    only where that vouches for nobody whom `report` does not call trusted.
     """
     signers = trust.signers.pem if trust.signers else b""
     tsas = trust.tsas.pem if trust.tsas else b""
-    both = source.crjson(signers + tsas) if tsas else None
+    named = trust.identities.pem if trust.identities else b""
+    both = source.crjson(signers + tsas, named) if tsas or named else None
     trusted = report.axes["signer"].state == "trusted"
     if both is not None and (trusted or "signingCredential.trusted" not in json.dumps(both)):
         return both
@@ -174,6 +175,7 @@ def _trust(asked: Asked, config: Config) -> Trust:
     return Trust(
         signers=TrustList.open(Path(signers)) if signers else None,
         tsas=TrustList.open(Path(asked.tsa_trust)) if asked.tsa_trust else None,
+        identities=TrustList.open(Path(asked.cawg_trust)) if asked.cawg_trust else None,
     )
 
 

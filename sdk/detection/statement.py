@@ -43,7 +43,11 @@ def stated(
         },
         "verifier": {"name": GENERATOR, "version": VERSION},
         "techniques": [*_techniques(report, detectors)],
-        "trust": {"signers": _listed(trust.signers), "time_stamps": _listed(trust.tsas)},
+        "trust": {
+            "signers": _listed(trust.signers),
+            "time_stamps": _listed(trust.tsas),
+            "identities": _listed(trust.identities),
+        },
         "rules": [*rules],
         "verdict": {
             "exit_code": int(report.exit_code),
