@@ -61,7 +61,10 @@ def emoji(size=512):
     return out
 
 
-@pytest.mark.parametrize("payload_bytes", [4, 8, 16])
+@pytest.mark.parametrize(
+    "payload_bytes",
+    [pytest.param(4, marks=pytest.mark.slow), 8, pytest.param(16, marks=pytest.mark.slow)],
+)
 def test_the_mark_keeps_the_contract(payload_bytes):
     check_watermark("tile", {"key": KEY, "payload_bytes": payload_bytes}, registry=registry())
 
@@ -190,7 +193,16 @@ def test_a_faint_mark_is_weak():
     assert part.detect(encoded(faint.astype(np.uint8), "webp", 80)).payload is None
 
 
-@pytest.mark.parametrize("size", [(256, 256), (300, 257), (1333, 401), (260, 1040), (1024, 1536)])
+@pytest.mark.parametrize(
+    "size",
+    [
+        (300, 257),
+        (260, 1040),
+        (1024, 1536),
+        pytest.param((1333, 401), marks=pytest.mark.slow),
+        pytest.param((2051, 2333), marks=pytest.mark.slow),
+    ],
+)
 def test_any_shape_from_256_pixels_is_marked(mark, size):
     assert mark.detect(mark.embed(picture(*size), ID)).payload == ID
 
@@ -299,6 +311,7 @@ def test_flat_places_between_edges_get_no_grain(mark):
     assert change[inside].max() <= 6
 
 
+@pytest.mark.slow
 def test_the_average_of_thirty_marked_pictures_does_not_hold_the_mark(mark):
     pixels = [picture(256, 256, seed) for seed in range(30)]
     marks = [mark.embed(p, ID).astype(float).mean(2) - p.mean(2) for p in pixels]
