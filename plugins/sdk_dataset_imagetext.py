@@ -11,6 +11,7 @@ A row without licence, bytes or caption comes out excluded, never guessed.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -54,6 +55,7 @@ class ImageText:
         self.name = "image-text"
         self._files, self._kind, self._licence, self._consent = files, kind, licence, consent
         self._image, self._caption = image, caption
+        self._share = (0, 1)
         self._columns = {
             "licence": (licence_column, "license"),
             "attribution": (attribution_column, "author"),
@@ -61,16 +63,24 @@ class ImageText:
             "concept": (concept_column,),
         }
 
+    def share(self, index: int, count: int) -> ImageText:
+        """Make a part that yields each `count`-th row, from `index` on; the others stay closed."""
+        made = copy.copy(self)
+        made._share = (index, count)
+        return made
+
     def items(self, watch: Watch) -> Iterator[Item]:
         """Yield every row, those that must not be used with the reason.
 
         Raises:
             DataError: `datasets` is missing, there are no such files, or reading broke off.
         """
+        index, count = self._share
         done = 0
         for done, row in enumerate(self._rows(), 1):
             watch.step(done, 0)
-            yield self._item(row, done - 1)
+            if (done - 1) % count == index:
+                yield self._item(row, done - 1)
         if not done:
             raise DataError(f"asked for rows of {self._files}, found none; check the files")
 
@@ -98,12 +108,15 @@ class ImageText:
             ) from exc
 
     def _item(self, row: Mapping[str, Any], place: int) -> Item:
-        fields = _texts(row)
+        try:
+            fields, why = _texts(row), ""
+        except ValueError:
+            fields, why = {}, "papers that are no JSON"
         papers = {key: _first(fields, names) for key, names in self._columns.items()}
         licence = papers["licence"] or self._licence
         caption = fields.get(self._caption, "") if self._caption else _first(fields, _CAPTIONS)
         data = self._bytes(row)
-        why = do_not_train(data, fields)
+        why = why or do_not_train(data, fields)
         pixels = None
         if not why:
             why = "" if licence else "no licence"
@@ -114,7 +127,6 @@ class ImageText:
                 pixels = InputImage.decode(data, name="the row's picture").pixels
             except RequestError as exc:
                 why = str(exc).partition(", found ")[2].partition(";")[0] or "cannot be opened"
-        used = {name for names in self._columns.values() for name in names}
         return Item(
             id=fields.get("__key__") or fields.get("id") or f"row-{place:09}",
             pixels=pixels,
@@ -123,7 +135,7 @@ class ImageText:
             labels={k: v for k, v in fields.items() if k in ("group", "style", "category")},
             licence=licence,
             attribution=papers["attribution"],
-            source=papers["source"] if used else "",
+            source=papers["source"],
             consent=self._consent,
             excluded=why,
         )

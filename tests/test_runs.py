@@ -19,6 +19,7 @@ from sdk.keys import SigningCredential
 from sdk.runs.cards import read_card
 from sdk.runs.energy import Meter
 from sdk.runs.go import Asked, go
+from sdk.runs.used import Recorded
 
 
 @pytest.fixture
@@ -151,6 +152,19 @@ def test_another_trainer_does_not_go_on_with_a_run(tmp_path, credential):
 def test_a_data_set_that_breaks_off_stops_the_run(tmp_path, credential):
     with pytest.raises(DataError, match="asked for the fifth"):
         train(tmp_path / "run", credential, data={"broken": True})
+
+
+def test_a_trainer_that_reads_a_part_is_documented_with_that_part(tmp_path):
+    from itertools import islice
+
+    seen = Recorded(small_trainer.Colours(count=4))
+    assert len(list(islice(seen.items(Quiet()), 2))) == 2
+    assert len(seen.seen.lines) <= 2
+    list(seen.items(Quiet()))
+    list(seen.items(Quiet()))
+    assert len(seen.seen.lines) == 4
+    with pytest.raises(TrainError, match="did not read the data"):
+        _ = Recorded(small_trainer.Colours()).seen
 
 
 def test_an_empty_data_set_is_an_error(tmp_path, credential):

@@ -65,7 +65,7 @@ def collect(dataset: Dataset, folder: Path, watch: Watch) -> Collected:
             _append(folder / EXCLUDED, {**_papers(item), "excluded": why or "no picture"})
             continue
         name = _write(folder, item.pixels)
-        _append(folder / TABLE, {"file_name": name, **_papers(item)})
+        _append(folder / TABLE, {**_papers(item), "file_name": name})
         new += 1
     if not new and not old:
         why = ", ".join(f"{n} × {text}" for text, n in excluded.most_common(5)) or "it is empty"

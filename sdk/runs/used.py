@@ -28,13 +28,21 @@ NO_LICENCE = "no licence"
 
 @dataclass(slots=True)
 class Seen:
-    """The first whole pass over a data set."""
+    """One pass over a data set: the first whole one, or the longest."""
 
     lines: list[str] = field(default_factory=list)
     sources: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """(source, licence, attribution) → items."""
     excluded: Counter[str] = field(default_factory=Counter)
     """Reason → items."""
+
+    def note(self, item: Item) -> None:
+        """Write an item down, as used or as left out."""
+        if item.excluded or item.pixels is None:
+            self.excluded[item.excluded or "no picture"] += 1
+            return
+        self.lines.append(_line(item))
+        self.sources[item.source, item.licence, item.attribution] += 1
 
 
 class Recorded:
@@ -44,32 +52,34 @@ class Recorded:
         self._dataset = dataset
         self.name = dataset.name
         self._seen: Seen | None = None
+        self._whole = False
 
     def items(self, watch: Watch) -> Iterator[Item]:
         """Yield what the data set yields; an item without a licence comes out excluded."""
         seen = Seen()
-        for item in self._dataset.items(watch):
-            if not item.excluded and not item.licence.strip():
-                item = replace(item, excluded=NO_LICENCE)
-            if item.excluded or item.pixels is None:
-                seen.excluded[item.excluded or "no picture"] += 1
-            elif self._seen is None:
-                seen.lines.append(_line(item))
-                seen.sources[item.source, item.licence, item.attribution] += 1
-            yield item
-        self._seen = self._seen or seen
+        try:
+            for item in self._dataset.items(watch):
+                if not item.excluded and not item.licence.strip():
+                    item = replace(item, excluded=NO_LICENCE)
+                if not self._whole:
+                    seen.note(item)
+                yield item
+            self._whole = True
+        finally:  # a trainer may stop early: then what it read by then is what it used
+            if self._seen is None or len(seen.lines) > len(self._seen.lines):
+                self._seen = seen
 
     @property
     def seen(self) -> Seen:
-        """What the first whole pass yielded.
+        """What the first whole pass yielded, or the longest where none was whole.
 
         Raises:
-            TrainError: the trainer never read the data set to its end.
+            TrainError: the trainer never read the data set.
         """
         if self._seen is None:
             raise TrainError(
                 "asked which pictures were used, found that the trainer did not read the data "
-                "set to its end; it cannot be documented"
+                "set; it cannot be documented"
             )
         return self._seen
 

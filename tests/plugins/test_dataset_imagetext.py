@@ -52,6 +52,9 @@ def items(settings):
 def test_parquet_rows_come_with_papers_or_a_reason(parquet):
     found = items(parquet)
     assert [item.excluded for item in found] == ["", "x-robots-tag: noai", "no licence", ""]
+    part = Registry().make("dataset", "image-text", parquet)
+    shared = [i.id for index in range(2) for i in part.share(index, 2).items(Quiet())]
+    assert sorted(shared) == [item.id for item in found]
     assert found[0].caption == "an apple"
     assert np.array_equal(found[0].pixels, sample(32, 24, seed=0))
 
