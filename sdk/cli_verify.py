@@ -118,7 +118,7 @@ def verify(
             crjson=chosen == "crjson",
         )
         with ExitStack() as stack:
-            out = stack.enter_context(_output(output))
+            out = stack.enter_context(_output(output, files))
             several = len(files) > 1 or _is_many(files[0])
             sealing = _Sealing(signed_result, certificate, key, timestamp_url)
             if several and signed_result is not None:
@@ -253,11 +253,13 @@ def _tell(outcome: Outcome, text: str, out: IO[str], several: bool) -> None:
 
 
 @contextmanager
-def _output(path: Path | None) -> Iterator[IO[str]]:
+def _output(path: Path | None, files: Sequence[str]) -> Iterator[IO[str]]:
     """Where the answer goes: stdout, or a file that is whole or not there."""
     if path is None:
         yield sys.stdout
         return
+    if any(os.path.realpath(name) == os.path.realpath(path) for name in files):
+        raise RequestError(f"asked to write the answer over {path}, which is judged; name another")
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with fresh.open("w", encoding="utf-8", newline="\n") as file:

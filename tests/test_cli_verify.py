@@ -177,3 +177,13 @@ def test_who_asks_for_a_form_that_is_none_is_told(picture: Path, words: list, sa
     done = run("verify", "a.png", "--no-pixels", *words)
     assert done.exit_code in (1, 2)
     assert said in done.stderr
+
+
+def test_the_answer_is_never_written_over_a_picture(picture: Path) -> None:
+    before = picture.read_bytes()
+    Path("link.png").symlink_to("a.png")
+    for name in ("a.png", "./a.png", "link.png"):
+        done = run("verify", "a.png", "--no-pixels", "-o", name)
+        assert done.exit_code == 2
+        assert "name another" in done.stderr
+    assert picture.read_bytes() == before
