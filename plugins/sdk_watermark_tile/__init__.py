@@ -3,7 +3,7 @@
     watermark = { plugin = "tile", settings = { key = "~/keys/tile.hex" } }
 
 A keyed pattern of about 1,800 weak waves, repeated four times along the short side, carries a
-random id of 64 bits (32 or 128 by setting) with a CRC.  No weights, no downloads, only numpy.
+random id of 64 bits (32 or 128 by setting) with a CRC.  No weights, no downloads.
 docs/watermark/tile.md specifies it bit by bit and lists what it survives.
 
 What it is not: proof.  Who has the key can forge and remove the mark, and everybody has the

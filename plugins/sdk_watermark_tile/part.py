@@ -28,7 +28,7 @@ _WEAK = 0.55
 
 
 class TileWatermark:
-    """Marks pictures with a keyed, repeating pattern of low contrast; no weights, only numpy."""
+    """Marks pictures with a keyed, repeating pattern of low contrast; no weights."""
 
     algorithm = "io.github.responsible-generation-sdk.tile.1"
     """Soft-binding name, in the form of the C2PA list; not yet registered there."""
