@@ -55,8 +55,8 @@ def find(config: Config) -> Place:
     Raises:
         BackendError: no such folder, and no hub id in the cache (or on the hub, when allowed).
     """
-    if config.model == "starter":
-        return Place(folder=_bundled("starter"), source="starter")
+    if config.model == "starter" or _is_bundled(config.model):
+        return Place(folder=_bundled(config.model), source=config.model)
     path = Path(config.model).expanduser()
     if path.is_dir():
         return Place(folder=path, source=path.resolve().name)
@@ -162,11 +162,22 @@ def _check_component(folder: Path, key: str, pickle: bool) -> None:
         )
 
 
-def _bundled(name: str) -> Path:
+def _is_bundled(name: str) -> bool:
+    """Whether a plain name is that of a model beside the starter; a path says `./name`."""
+    return (
+        re.fullmatch(r"[\w-]+", name) is not None and (_place(name) / "model_index.json").is_file()
+    )
+
+
+def _place(name: str) -> Path:
     """Models lie in sdk/models in a wheel and beside sdk/ in a checkout."""
     packed = files("sdk") / "models" / name
     home = packed if packed.is_dir() else files("sdk") / ".." / "models" / name
-    folder = Path(str(home)).resolve()
+    return Path(str(home)).resolve()
+
+
+def _bundled(name: str) -> Path:
+    folder = _place(name)
     if not folder.is_dir():
         raise BackendError(
             f"asked for the embedded model {name}, found no {folder.name} beside the package; "

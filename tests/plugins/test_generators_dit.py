@@ -77,3 +77,23 @@ def test_a_folder_without_a_vae_is_no_start(tmp_path: Path, encoder: str):
     trainer = Registry().make("trainer", "dit", settings(tmp_path, encoder))
     with pytest.raises(TrainError, match="with vae and scheduler"):
         trainer.train(Squares(), tmp_path / "run", Quiet())
+
+
+def test_the_diffusion_backend_finds_the_bundled_transformer_by_name():
+    from sdk_backend_diffusion.config import Config
+    from sdk_backend_diffusion.folder import find, read_index
+
+    place = find(Config(model="dit"))
+    assert place.source == "dit"
+    assert read_index(place.folder).pipeline == "PixArtAlphaPipeline"
+
+
+@pytest.mark.slow
+def test_the_bundled_transformer_keeps_the_contract():
+    check_backend("diffusion", {"model": "dit", "max_batch": 1, "threads": 1})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vae", "gan"])
+def test_the_bundled_generators_keep_the_contract(name: str):
+    check_backend(name)
