@@ -77,7 +77,8 @@ class Finding:
     box: Box | None = None
     """Part of the picture that the score rests on."""
     distribution: Mapping[str, float] = field(default_factory=dict)
-    """Attribute value → probability (auditors); empty for filters."""
+    """Attribute value → probability (auditors); for filters `raw` and `normalised`, the scores of a
+    disguised text, or nothing."""
     detector: str = ""
     """Model or list that measured, with version: `use-mlp 1.2`."""
     weights_sha256: str = ""

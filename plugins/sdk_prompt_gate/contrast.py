@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -29,6 +30,13 @@ def contrast(seed: int = 4) -> list[Example]:
         out += _pairs(topic["harmless"], topic["unsafe"], topic["unsafe_as"], "contrast", dice)
     out += _languages(_table("contrast_languages.toml"), dice)
     return out
+
+
+def held_out(examples: Iterable[Example]) -> list[Example]:
+    """What no part of training saw; variations are named in the source, as groups to report by."""
+    held = [e for e in examples if e.part == TEST]
+    named = [replace(e, source=f"{e.source} {e.varied}".strip()) for e in held]
+    return [*named, *held_languages()]
 
 
 def held_languages() -> list[Example]:

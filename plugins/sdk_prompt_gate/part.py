@@ -28,22 +28,27 @@ class Measured:
 
     scores: dict[str, float]
     language: str
-    restored: bool
+    raw: dict[str, float] | None = None
+    """Scores of the text as it stands, where a disguise was undone."""
 
 
 class GateFilter:
     """Measures a request with the trained gate.
 
     Args:
-        weights: a .npz that `train.py` wrote; the shipped one by default.
+        weights: a .npz that `sdk train prompt-filter` wrote; the shipped one by default.
+        allow: phrases that are taken out of a text before it is judged, whole words, any case:
+            what a tenant's own trade calls things ("kill screen", "breast pump").
 
     Raises:
-        PluginError: the extra `safety` is not installed as tested, or the weights are no gate.
+        PluginError: the extra `safety` is not installed as tested, a setting is of another kind,
+            or the weights are no gate.
     """
 
-    def __init__(self, *, weights: str = "") -> None:
+    def __init__(self, *, weights: str = "", allow: Sequence[str] = ()) -> None:
         if not isinstance(weights, str):
             raise PluginError(f"asked for weights {weights!r}; give the path of a .npz")
+        self._allowed = _phrases(allow)
         path = Path(weights).expanduser() if weights else _shipped()
         self._gate = Gate(path)
         self._encoder = Encoder()
@@ -61,23 +66,40 @@ class GateFilter:
         return [self._worst(category, measured) for category in self.categories]
 
     def measure(self, text: str) -> Measured:
-        """Return the probabilities of one text; the worst of its parts, if it is long."""
+        """Return the probabilities of one text; the worst of its parts, if it is long.
+
+        A text that looks disguised is judged without its disguise.  How it scores as it stands is
+        measured too, and only written down: disguised harmless texts look unsafe there (28 % of
+        them in leet at a bound that 5 % of plain ones reach).
+        """
+        if self._allowed is not None:
+            text = self._allowed.sub(" ", text)
+        if not text.strip():
+            return Measured(dict.fromkeys(HEADS, 0.0), "en")
         restored = self._restorer.restore(text)
-        plain = sentence_case(restored)
+        scores, tongue = self._judge(sentence_case(restored))
+        if restored == text:
+            return Measured(scores, tongue)
+        return Measured(scores, tongue, self._judge(sentence_case(text))[0])
+
+    def _judge(self, plain: str) -> tuple[dict[str, float], str]:
         tongue = language(plain)
         scores = dict.fromkeys(HEADS, 0.0)
         for ids in self._encoder.tokenize(plain):
             logits = self._gate.logits(self._encoder.encode(ids), plain)
             for head, p in self._gate.probabilities(logits, tongue).items():
                 scores[head] = max(scores[head], p)
-        return Measured(scores, tongue, restored != text)
+        return scores, tongue
 
     def _worst(self, category: str, measured: Sequence[tuple[str, Measured]]) -> Finding:
         place, worst = max(measured, key=lambda found: found[1].scores[category])
-        how = ", after undoing a disguise" if worst.restored else ""
+        score = worst.scores[category]
+        how = ", after undoing a disguise" if worst.raw else ""
+        both = {"raw": worst.raw[category], "normalised": score} if worst.raw else {}
         return Finding(
             category=category,
-            score=worst.scores[category],
+            score=score,
+            distribution=both,
             detector=f"gate {VERSION}",
             weights_sha256=self._gate.sha256,
             note=f"the {place}, read as {worst.language}{how}",
@@ -88,6 +110,18 @@ class GateFilter:
         last = re.split(r"[/\\]", name)[-1].removesuffix(".safetensors")
         words = re.findall(r"[A-Z]?[a-z]{2,}|[A-Z]{3,}", last)
         return " ".join(word for word in words if word.lower() in self._gate.counts)
+
+
+def _phrases(allow: object) -> re.Pattern[str] | None:
+    if isinstance(allow, str) or not isinstance(allow, Sequence):
+        raise PluginError(f"asked for allow {allow!r}; give a list of phrases")
+    phrases = [phrase.strip() for phrase in allow if isinstance(phrase, str) and phrase.strip()]
+    if len(phrases) != len(allow):
+        raise PluginError(f"asked for allow {allow!r}; give phrases that are not empty")
+    if not phrases:
+        return None
+    whole = "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))
+    return re.compile(rf"(?<!\w)(?:{whole})(?!\w)", re.IGNORECASE)
 
 
 def _sentences(negative: str) -> list[str]:

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from sdk import DataError, TrainError, Watch
 
-from .contrast import contrast, held_languages
+from .contrast import contrast, held_out
 from .encoder import WEIGHTS_SHA256, Encoder, Floats, Views
-from .examples import CALIBRATE, PLAIN, TEST, TRAIN, Example, people, split, vary, write
+from .examples import CALIBRATE, PLAIN, TRAIN, Example, people, split, vary, write
 from .features import Encoded, encode, joined
 from .fitting import Place, fit_member, fit_words, importance, targets, tokens_of
 from .network import FORMAT, HEADS, Gate
@@ -79,9 +79,7 @@ def train(
         _encode(varied, cache, Stage(watch, 0.3, 0.55)),
         _encode(written, cache, Stage(watch, 0.55, 0.56)),
     )
-    write(
-        cache / "held-out.jsonl.gz", [*(e for e in examples if e.part == TEST), *held_languages()]
-    )
+    write(cache / "held-out.jsonl.gz", held_out(examples))
     fitted = [i for i, e in enumerate(examples) if e.part == TRAIN and e.strength >= 0.3]
     kept, seen_in = [examples[i] for i in fitted], [places[i] for i in fitted]
     tables = _fit(kept, seen_in, members, epochs, watch)

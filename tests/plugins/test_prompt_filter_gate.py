@@ -122,6 +122,30 @@ def test_an_unsafe_sentence_is_found_at_the_end_of_a_long_prompt(gate):
     assert found["unsafe"] >= gate.thresholds["at_1"]
 
 
+def test_a_disguised_text_is_scored_as_it_stands_too(gate):
+    plain = gate.inspect(Request(prompt="a red apple on a table"))
+    assert all(not f.distribution for f in plain)
+    for finding in gate.inspect(Request(prompt="a r3d appl3 0n a tabl3")):
+        assert set(finding.distribution) == {"raw", "normalised"}
+        assert finding.distribution["normalised"] == finding.score
+
+
+def test_what_a_tenant_allows_is_not_judged_and_the_rest_is():
+    allowing = GateFilter(allow=["Naked Gun", "naked"])
+    with_phrase = scores(allowing, prompt="a poster of the naked gun, comedy")
+    assert with_phrase == scores(allowing, prompt="a poster of the  , comedy")
+    assert (
+        scores(allowing, prompt=f"naked gun, {EXPLICIT}")["unsafe"] >= allowing.thresholds["at_1"]
+    )
+    assert max(scores(allowing, prompt="Naked gun").values()) == 0.0
+
+
+@pytest.mark.parametrize("allow", ["naked", [""], [1], 5])
+def test_an_allow_list_of_another_kind_is_an_error(allow):
+    with pytest.raises(PluginError, match="allow"):
+        GateFilter(allow=allow)
+
+
 def test_every_finding_names_the_weights(gate):
     digests = {f.weights_sha256 for f in gate.inspect(Request(prompt="an apple"))}
     assert digests == {Gate(_shipped()).sha256}
