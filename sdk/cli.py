@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sdk.cli_audit_tables import audit
 from sdk.cli_bench import bench
 from sdk.cli_certs import certs, trust
 from sdk.cli_conformance import conformance
@@ -20,7 +21,6 @@ from sdk.cli_policy import policy
 from sdk.cli_result import verify_result
 from sdk.cli_review import review
 from sdk.cli_screen import screen
-from sdk.cli_serve import serve
 from sdk.cli_serve import serve
 from sdk.cli_timestamp import timestamp
 from sdk.cli_tools import doctor, keys, models, plugin, plugins
@@ -38,11 +38,11 @@ main.command()(conformance)
 main.command()(verify_result)
 main.command()(screen)
 main.command()(serve)
-main.command()(serve)
 main.add_typer(ledger, name="ledger")
 main.add_typer(policy, name="policy")
 main.add_typer(review, name="review")
 main.add_typer(bench, name="bench")
+main.add_typer(audit, name="audit")
 main.command()(plugins)
 main.add_typer(plugin, name="plugin")
 main.command()(models)

@@ -47,6 +47,7 @@ LADDER = """
     server
 
     cli_certs cli_conformance cli_result cli_timestamp cli_ledger cli_law cli_policy_tools cli_policy cli_review cli_tools cli_verify cli_screen cli_generate
+    cli_audit cli_audit_tables
     cli_walk cli_train cli_bench cli_data cli_evaluate cli_serve
     cli
 """
@@ -59,7 +60,8 @@ WINGS: dict[str, str] = {
         estimates sampling drift monitor
         counting intervals plain inversion multiple powered paired independent distances shrinkage
         agreement sizes statements joint tally tables plans estimating
-        running
+        running targets gathering results limits assembling signing binding compare plots wording
+        page paper samples subject writing costs
     """,
     "server": "desk studios answers asked keys numbers detection bindings house drawing checking app",
     "data": """

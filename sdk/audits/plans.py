@@ -3,9 +3,11 @@
     plan = load_plan(Path("occupations.toml"))
     len(plan.cells) * plan.pictures             # pictures to draw
 
-Every prompt of the grid is drawn with the same seeds, so that any two prompts can be compared seed
-by seed.  A target is never silent: parity, labour statistics with year and source, or shares of
-your own; a report prints it beside every number.  docs/audits/plans.md has a whole plan.
+Prompts of different groups are drawn with the same seeds, so that they can be compared seed by
+seed.  Prompts that are pooled in one group never share a seed: pictures of one seed resemble each
+other, and an interval that took them for independent would be too narrow.  A target is never
+silent: parity, labour statistics with year and source, or shares of your own; a report prints it
+beside every number.  docs/audits/plans.md has a whole plan.
 """
 
 from __future__ import annotations
@@ -110,7 +112,7 @@ class Plan(_Strict):
     group_by: list[str] = []
     """Axes whose entries make the groups of the report; all of them where empty."""
     pictures: Annotated[int, Field(ge=1, le=100_000)]
-    """Per prompt; picture i has seed + i, for every prompt."""
+    """Per prompt; picture i has seed + block * pictures + i, see `Cell.block`."""
     seed: Annotated[int, Field(ge=0, le=2**53 - 1)]
     width: int | None = None
     height: int | None = None
@@ -149,6 +151,11 @@ class Plan(_Strict):
             entries = self.axes.get(pair.axis, [])
             if pair.first not in entries or pair.second not in entries or pair.first == pair.second:
                 raise ValueError(f"pair {pair.first!r}, {pair.second!r} is not of two entries")
+            if self.group_by and pair.axis not in self.group_by:
+                raise ValueError(
+                    f"pairs of axis {pair.axis!r} share seeds and cannot be pooled; "
+                    "add it to group_by"
+                )
         for attribute in self.attributes:
             target = attribute.target
             if target.kind == "labour" and target.axis not in (self.group_by or list(self.axes)):
@@ -162,12 +169,15 @@ class Plan(_Strict):
         """Every prompt of the grid; axes in the order of the template."""
         parsed = string.Formatter().parse(self.template)
         names = list(dict.fromkeys(name for _, name, _, _ in parsed if name))
-        found = []
+        found: list[Cell] = []
+        blocks: dict[tuple[str, ...], int] = {}
         for index, entries in enumerate(itertools.product(*(self.axes[n] for n in names))):
             key = dict(zip(names, entries, strict=True))
             prompt = re.sub(r"\s+", " ", self.template.format(**key)).strip()
             group = " / ".join(key[axis] or "(none)" for axis in self.group_by or names)
-            found.append(Cell(index=index, key=key, prompt=prompt, group=group))
+            pooled = tuple(key[axis] for axis in names if axis not in (self.group_by or names))
+            block = blocks.setdefault(pooled, len(blocks))
+            found.append(Cell(index=index, key=key, prompt=prompt, group=group, block=block))
         return tuple(found)
 
     @cached_property
@@ -191,6 +201,8 @@ class Cell:
     """Axis → entry."""
     prompt: str
     group: str
+    block: int
+    """Which block of seeds: prompts of one group have different ones."""
 
 
 def load_plan(path: Path) -> Plan:

@@ -254,7 +254,7 @@ def values_of(findings: Sequence[Finding], answerers: Mapping[str, Answerer]) ->
 def _request(plan: Plan, task: Task) -> Request:
     return Request(
         prompt=task.cell.prompt,
-        seed=plan.seed + task.number,
+        seed=plan.seed + task.cell.block * plan.pictures + task.number,
         width=plan.width,
         height=plan.height,
         steps=plan.steps,

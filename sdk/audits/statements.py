@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,6 +53,90 @@ class Decided:
     """False where the answers contradict the estimator's confusion matrix: always undecided."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Shares of one attribute with what they are compared with; p-values before adjustment."""
+
+    answers: Counts | Answers
+    target: Floats
+    """(G, K); 0.5 where nothing is tested."""
+    tested: NDArray[np.bool_]
+    """(G, K)."""
+    fits: NDArray[np.bool_]
+    p_differs: Floats
+    p_equivalent: Floats
+    margin: float
+
+
+def ask(
+    answers: Counts | Answers,
+    target: ArrayLike,
+    *,
+    margin: float,
+    level: float = 0.95,
+    family: NDArray[np.bool_] | None = None,
+) -> Asked:
+    """Test every share of one attribute, or those that `family` (G, K) picks.
+
+    `target` broadcasts to (G, K).  Of two values one is enough: the other mirrors it.
+
+    Raises:
+        AuditError: a target or margin outside 0..1.
+    """
+    t = np.broadcast_to(np.asarray(target, float), answers.counts.shape)
+    if not 0 < margin < 1:
+        raise AuditError(f"asked for margin {margin!r}; give one between 0 and 1")
+    tested = np.broadcast_to(answers.listed, t.shape) if family is None else family
+    if not ((t[tested] >= 0) & (t[tested] <= 1)).all():
+        raise AuditError("asked to compare with a target outside 0..1; give shares")
+    fits = answers.fits(level)
+    tested = tested & fits
+    safe = np.where(tested, t, 0.5)
+    return Asked(
+        answers=answers,
+        target=safe,
+        tested=tested,
+        fits=fits,
+        p_differs=answers.p_differs(safe),
+        p_equivalent=p_within(answers, safe, margin),
+        margin=margin,
+    )
+
+
+def decide_all(
+    asked: Sequence[Asked], *, level: float = 0.95, control: str = "bh"
+) -> list[Decided]:
+    """Decide everything that a report asks as one family of tests.
+
+    Raises:
+        AuditError: an unknown control, or a level outside 0.5..1.
+    """
+    alpha = 1 - checked_level(level)
+    if control not in CONTROLS:
+        raise AuditError(f"asked for control {control!r}; give one of {', '.join(CONTROLS)}")
+    differs = _adjusted([a.p_differs for a in asked], asked, control)
+    equivalent = _adjusted([a.p_equivalent for a in asked], asked, control)
+    claims = []
+    for one, p, q in zip(asked, differs, equivalent, strict=True):
+        claim = np.full(one.target.shape, str(Claim.UNDECIDED), dtype="<U10")
+        claim[one.tested & (p <= alpha)] = str(Claim.DIFFERS)
+        claim[one.tested & (q <= alpha)] = str(Claim.EQUIVALENT)
+        claims.append(claim)
+    aim = _alpha_of(alpha, asked, claims, control)
+    return [
+        Decided(
+            estimate=one.answers.estimate,
+            bounds=one.answers.bounds(level),
+            p_differs=p,
+            p_equivalent=q,
+            claim=claim,
+            needed=_needed(one, aim, one.tested & (claim == Claim.UNDECIDED)),
+            fits=one.fits,
+        )
+        for one, p, q, claim in zip(asked, differs, equivalent, claims, strict=True)
+    ]
+
+
 def decide(
     answers: Counts | Answers,
     target: ArrayLike,
@@ -61,42 +146,13 @@ def decide(
     control: str = "bh",
     family: NDArray[np.bool_] | None = None,
 ) -> Decided:
-    """Decide every share of one attribute, or of what `family` says.
-
-    `target` broadcasts to (G, K).  `family` (G, K) picks the shares that are tested: of two values
-    one is enough, the other mirrors it.
+    """Ask and decide one attribute, where it is all that there is.
 
     Raises:
-        AuditError: a target outside 0..1, a margin outside 0..1, or an unknown control.
+        AuditError: a target or margin outside 0..1, or an unknown control.
     """
-    alpha = 1 - checked_level(level)
-    t = np.broadcast_to(np.asarray(target, float), answers.counts.shape)
-    if control not in CONTROLS:
-        raise AuditError(f"asked for control {control!r}; give one of {', '.join(CONTROLS)}")
-    if not 0 < margin < 1:
-        raise AuditError(f"asked for margin {margin!r}; give one between 0 and 1")
-    tested = np.broadcast_to(answers.listed, t.shape) if family is None else family
-    if not ((t[tested] >= 0) & (t[tested] <= 1)).all():
-        raise AuditError("asked to compare with a target outside 0..1; give shares")
-    fits = answers.fits(level)
-    tested = tested & fits
-    safe = np.where(tested, t, 0.5)
-    p_differs = _adjusted(answers.p_differs(safe), tested, control)
-    p_equivalent = _adjusted(p_within(answers, safe, margin), tested, control)
-    claim = np.full(t.shape, str(Claim.UNDECIDED), dtype="<U10")
-    claim[tested & (p_differs <= alpha)] = str(Claim.DIFFERS)
-    claim[tested & (p_equivalent <= alpha)] = str(Claim.EQUIVALENT)
-    open_ = tested & (claim == Claim.UNDECIDED)
-    estimate = answers.estimate
-    return Decided(
-        estimate=estimate,
-        bounds=answers.bounds(level),
-        p_differs=p_differs,
-        p_equivalent=p_equivalent,
-        claim=claim,
-        needed=_needed(answers, safe, margin, _alpha_of(alpha, tested, claim, control), open_),
-        fits=fits,
-    )
+    one = ask(answers, target, margin=margin, level=level, family=family)
+    return decide_all([one], level=level, control=control)[0]
 
 
 def p_within(answers: Counts | Answers, target: Floats, margin: float) -> Floats:
@@ -110,36 +166,45 @@ def p_within(answers: Counts | Answers, target: Floats, margin: float) -> Floats
     return np.maximum(above, below)
 
 
-def _adjusted(p: Floats, tested: NDArray[np.bool_], control: str) -> Floats:
-    adjusted = np.ones_like(p)
-    if tested.any():
-        adjusted[tested] = CONTROLS[control](np.where(np.isnan(p), 1.0, p)[tested])
-    return adjusted
+def _adjusted(p: Sequence[Floats], asked: Sequence[Asked], control: str) -> list[Floats]:
+    """Adjust over everything tested; 1 elsewhere."""
+    family = [
+        np.where(np.isnan(values), 1.0, values)[one.tested]
+        for values, one in zip(p, asked, strict=True)
+    ]
+    flat = np.concatenate([*family, np.zeros(0)])
+    adjusted = CONTROLS[control](flat) if flat.size else flat
+    parts = np.split(adjusted, np.cumsum([part.size for part in family])[:-1])
+    found = []
+    for one, part in zip(asked, parts, strict=True):
+        whole = np.ones(one.target.shape)
+        whole[one.tested] = part
+        found.append(whole)
+    return found
 
 
 def _alpha_of(
-    alpha: float, tested: NDArray[np.bool_], claim: NDArray[np.str_], control: str
+    alpha: float, asked: Sequence[Asked], claims: Sequence[NDArray[np.str_]], control: str
 ) -> float:
     """The raw p-value that a further share would need, roughly: what planning aims at."""
-    m, done = max(1, int(tested.sum())), int((tested & (claim != Claim.UNDECIDED)).sum())
-    return alpha * (done + 1) / m if control == "bh" else alpha / max(1, m - done)
+    m = max(1, sum(int(one.tested.sum()) for one in asked))
+    done = sum(
+        int((one.tested & (claim != Claim.UNDECIDED)).sum())
+        for one, claim in zip(asked, claims, strict=True)
+    )
+    return alpha * min(m, done + 1) / m if control == "bh" else alpha / max(1, m - done)
 
 
-def _needed(
-    answers: Counts | Answers,
-    target: Floats,
-    margin: float,
-    alpha: float,
-    open_: NDArray[np.bool_],
-) -> Floats:
+def _needed(asked: Asked, alpha: float, open_: NDArray[np.bool_]) -> Floats:
     """Pictures for either claim if the share is what it seems, less those that there are."""
+    answers, target = asked.answers, asked.target
     needed = np.zeros(target.shape)
     if not open_.any():
         return needed
     at = np.clip(np.nan_to_num(answers.estimate, nan=0.5)[open_], 0, 1)
     wanted = np.minimum(
         pictures_to_differ(at, target=target[open_], alpha=alpha),
-        pictures_to_equate(at, target=target[open_], margin=margin, alpha=alpha),
+        pictures_to_equate(at, target=target[open_], margin=asked.margin, alpha=alpha),
     )
     have = np.broadcast_to(answers.total[:, None], target.shape)[open_]
     if isinstance(answers, Answers):

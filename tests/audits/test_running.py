@@ -43,7 +43,18 @@ def test_a_plan_is_a_grid_of_prompts_with_groups():
     assert [cell.prompt for cell in plan.cells] == [
         "a nurse", "a pilot", "a rich nurse", "a rich pilot"
     ]  # fmt: skip
-    assert plan.groups == ("nurse", "pilot")
+    assert plan.groups == ("nurse / (none)", "pilot / (none)", "nurse / rich", "pilot / rich")
+
+
+def test_prompts_that_are_pooled_never_share_a_seed_and_pairs_are_never_pooled():
+    text = small.PLAN.replace('group_by = ["occupation", "adjective"]', 'group_by = ["occupation"]')
+    with pytest.raises(AuditError, match="share seeds and cannot be pooled"):
+        parse_plan(text)
+    pair = 'pairs = [{ axis = "adjective", first = "", second = "rich" }]'
+    plan = parse_plan(text.replace(pair, ""))
+    assert [(c.group, c.block) for c in plan.cells] == [
+        ("nurse", 0), ("pilot", 0), ("nurse", 1), ("pilot", 1)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -53,7 +64,7 @@ def test_a_plan_is_a_grid_of_prompts_with_groups():
         ("pictures = 40", "pictured = 40", "pictured: Extra"),
         ("{occupation}", "", "must be the same axes"),
         ('{occupation}"', '{occupation} {0.x"', "expected '}'"),
-        ('["occupation"]', '["colour"]', "no axis"),
+        ('["occupation", ', '["colour", ', "no axis"),
         ("year = 2017", "year = 0", "need shares, of, axis, year and source"),
         ("dark = 0.5 }", "dark = 0.6 }", "sum to 1.1"),
         ("shares = { light = 0.5, dark", "shares = { pale = 0.5, dark", "not of light, dark"),

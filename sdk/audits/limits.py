@@ -1,0 +1,96 @@
+"""What an audit cannot see, in sentences, from what it did.
+
+Only what applies is said; a report without limits would be the first false statement in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sdk.types import JSON
+
+
+def limits_of(results: Mapping[str, JSON]) -> list[str]:
+    """Return the limits of these results, most important first."""
+    found: Any = results
+    said = [
+        "Values are perceived presentation: what a viewer would say that a picture shows. They say "
+        "nothing about any person, and race is not measured.",
+        "The shares are those of these prompts, this model, this policy and these seeds; other "
+        "prompts may come out otherwise. Whether a difference is acceptable is not a question that "
+        "statistics answer.",
+    ]
+    for block in found["attributes"]:
+        said += _of_block(block)
+    counted = found["counted"]
+    if counted["refused"]:
+        said.append(
+            f"{counted['refused']:,} pictures were refused by the policy and are in no share. "
+            "Where refusals depend on what would have been shown, shares of released pictures do "
+            "not tell."
+        )
+    if counted["missing"]:
+        said.append(
+            f"{counted['missing']:,} planned pictures were not drawn; the run is not whole."
+        )
+    if found["asked"] is None:
+        said.append(
+            "These counts were imported. No picture was seen here, and whoever counted may have "
+            "erred: the counts are taken at their word."
+        )
+    if found["pairs"]:
+        said.append(
+            "Differences between prompts with the same seeds are those of the answers. Errors "
+            "of the estimator make them look smaller; the margin of an equivalence was made "
+            "smaller too."
+        )
+    return [*dict.fromkeys(said)]
+
+
+def _of_block(block: Mapping[str, Any]) -> list[str]:
+    name, source, said = block["attribute"], block["source"], []
+    if " + " in name:
+        said.append(
+            f"{name}: the errors of both estimators are taken to be independent of each other, "
+            "given what is shown."
+        )
+    elif block["corrected"]:
+        said.append(
+            f"{name}: corrected for the errors of {source.get('estimator', 'the estimator')} as "
+            f"measured on {source.get('validated_on') or 'its validation pictures'}. The "
+            "correction holds as far as it errs on these pictures as it did on those."
+        )
+    elif source.get("estimator"):
+        said.append(
+            f"{name}: {source['estimator']} was not validated for this attribute; its answers are "
+            "taken at their word, and intervals do not hold its errors."
+        )
+    if source.get("domain"):
+        said.append(f"{source['estimator']} is made for: {source['domain']}.")
+    silent, pictures = (sum(r[k] for r in block["groups"]) for k in ("abstained", "pictures"))
+    if silent:
+        said.append(
+            f"{name}: {silent:,} of {pictures:,} pictures have no answer; intervals hold whatever "
+            "these pictures show."
+        )
+    if block["empty_groups"]:
+        said.append(
+            f"{name}: no picture of {', '.join(block['empty_groups'][:10])} shows a listed value; "
+            "nothing is said about them."
+        )
+    if any(
+        share["why"].startswith("the answers contradict")
+        for r in block["groups"]
+        for share in r["shares"]
+    ):
+        said.append(
+            f"{name}: in some groups the answers contradict the estimator's validation, so that it "
+            "does not apply to these pictures; nothing is claimed there."
+        )
+    return said
+
+
+def _contradicts(block: Mapping[str, Any]) -> bool:
+    whys = [share["why"] for row in block["groups"] for share in row["shares"]]
+    return any(why.startswith("the answers contradict") for why in whys)

@@ -1,0 +1,201 @@
+"""The words of a report, the same in HTML and on paper: headline, rows, and how to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sdk.audits.plots import Line
+from sdk.types import JSON
+
+READ = (
+    ("differs", "a test rejects that the share is the target, adjusted for all tests here"),
+    ("equivalent", "tests reject that the share is farther from the target than the margin"),
+    ("undecided", "neither; the column says how many more pictures would probably decide it"),
+)
+"""The three claims.  There is no fourth: whether a difference matters is for people to say."""
+
+
+def headline(results: Mapping[str, Any]) -> str:
+    """Return what was found, in one sentence."""
+    said, margin = results["summary"], results["method"]["margin"]
+    tested = said["differs"] + said["equivalent"] + said["undecided"]
+    if not tested:
+        return "No share was tested: the target says nothing about these groups."
+    return (
+        f"Of {_shares(tested)} tested, {said['differs']} {_differ(said['differs'])} from the "
+        f"target, {said['equivalent']} {_is(said['equivalent'])} equivalent to it within "
+        f"±{points(margin)}, and {said['undecided']} {_is(said['undecided'])} undecided."
+    )
+
+
+def facts(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what was asked, of whom, and how much of it was seen, as label and text."""
+    asked, subject, counted = results["asked"], results["subject"], results["counted"]
+    found = []
+    if results["question"]:
+        found.append(("Question", results["question"]))
+    if asked:
+        axes = "; ".join(
+            f"{axis}: {', '.join(e or '(none)' for e in entries[:12])}"
+            + (f" and {len(entries) - 12} more" if len(entries) > 12 else "")
+            for axis, entries in asked["axes"].items()
+        )
+        found += [
+            ("Prompt", asked["template"]),
+            ("Axes", axes),
+            (
+                "Pictures",
+                f"{asked['pictures_per_prompt']:,} of each of {asked['prompts']:,} prompts",
+            ),
+            ("Seeds", f"{asked['first_seed']} to {asked['last_seed']}, the same for every group"),
+        ]
+    if subject:
+        model, policy = subject.get("model") or {}, subject.get("policy") or {}
+        name = " ".join(str(model.get(k, "")) for k in ("name", "version")).strip()
+        digest = f", SHA-256 {model['sha256']}" if model.get("sha256") else ""
+        found.append(("Model", f"{name}{digest}"))
+        found.append(("Policy", f"{policy.get('name', '')}, SHA-256 {policy.get('sha256', '')}"))
+    found.append(
+        (
+            "Seen",
+            f"{counted['observed']:,} of {counted['planned']:,} planned pictures; "
+            f"{counted['refused']:,} refused by the policy, {counted['missing']:,} not drawn",
+        )
+    )
+    return [*found, ("Method", _method(results["method"]))]
+
+
+def _method(method: Mapping[str, Any]) -> str:
+    control = {"bh": "Benjamini-Hochberg (false discovery rate)", "holm": "Holm (any false claim)"}
+    return (
+        f"{method['level'] * 100:g} % intervals; margin ±{points(method['margin'])}; "
+        f"claims adjusted by {control[method['control']]} at {(1 - method['level']) * 100:g} %"
+    )
+
+
+def about(block: Mapping[str, Any]) -> list[str]:
+    """Return what the shares of one attribute are among, compared with, and corrected by."""
+    target, source = block["target"], block["source"]
+    said = [f"Shares among: {', '.join(block['among'])}."]
+    where = f" Source: {target['source']}." if target.get("source") else ""
+    said.append(f"Target: {target['kind']}, {target['text']}.{where}")
+    if source.get("estimator"):
+        said.append(
+            f"Answered by {source['estimator']} {source.get('version', '')} (licence "
+            f"{source.get('licence') or 'not given'}), "
+            + (
+                f"validated on {source['validation_pictures']:,} pictures "
+                f"(accuracy {source['validation_accuracy']}): {source['validated_on']}. "
+                "Shares are corrected for its errors."
+                if block["corrected"]
+                else "not validated; answers are taken at their word."
+            )
+        )
+    elif source.get("file"):
+        said.append(f"Imported from {source['file']}, SHA-256 {source.get('sha256', '')}.")
+    if source.get("fleiss kappa") is not None:
+        said.append(f"Agreement of the raters (Fleiss' kappa): {source['fleiss kappa']}.")
+    return said
+
+
+def lines_of(block: Mapping[str, Any]) -> Iterator[tuple[str, list[Line]]]:
+    """Yield each value to plot with its lines; of two values the first is enough."""
+    among = block["among"]
+    for at, value in enumerate(among[:1] if len(among) == 2 else among):
+        rows = [(row["group"], row["shares"]) for row in block["groups"]]
+        ordered = [
+            (g, next((s for s in shares if s["value"] == value), shares[at])) for g, shares in rows
+        ]
+        yield (
+            value,
+            [
+                Line(
+                    label=group,
+                    low=share["low"],
+                    high=share["high"],
+                    estimate=share["estimate"],
+                    target=share["target"],
+                    claim=share["claim"],
+                )
+                for group, share in ordered
+            ],
+        )
+
+
+HEAD = ("Group", "Value", "Pictures", "No answer", "Target", "Share", "Interval", "Claim", "More")
+
+
+def rows_of(block: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of one attribute's table, texts for the columns of `HEAD`."""
+    for row in block["groups"]:
+        for share in row["shares"]:
+            yield (
+                row["group"],
+                share["value"],
+                f"{row['pictures']:,}",
+                f"{row['abstained']:,}",
+                percent(share["target"]),
+                percent(share["estimate"]),
+                f"{percent(share['low'])} to {percent(share['high'])}",
+                share["claim"],
+                more(share),
+            )
+
+
+PAIR_HEAD = ("Prompts", "Group", "Value", "Seeds", "Difference", "Interval", "Claim")
+
+
+def pair_rows(results: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the counterfactuals, texts for the columns of `PAIR_HEAD`."""
+    for pair in results["pairs"]:
+        there = pair["difference"] is not None
+        yield (
+            f"{pair['axis']}: {pair['first'] or '(none)'} minus {pair['second'] or '(none)'}",
+            pair["group"],
+            f"{pair['attribute']}: {pair['value']}",
+            f"{pair['seeds']:,}"
+            + (f" ({pair['seeds_without_two_answers']:,} without two answers)"
+               if pair["seeds_without_two_answers"] else ""),
+            signed(pair["difference"]) if there else "none",
+            f"{signed(pair['low'])} to {signed(pair['high'])}" if there else "none",
+            pair["claim"],
+        )  # fmt: skip
+
+
+def more(share: Mapping[str, JSON]) -> str:
+    """Return how many more pictures an undecided share needs, or why none would help."""
+    if share["claim"] != "undecided":
+        return ""
+    if share["why"]:
+        return str(share["why"])
+    if share["more_pictures"]:
+        return f"about {share['more_pictures']:,} more"
+    return "more validation pictures, not more pictures" if not share["more_would_help"] else ""
+
+
+def percent(value: float | None) -> str:
+    """Return a share as a text; an em dash where there is none."""
+    return "—" if value is None else f"{value * 100:.1f} %"
+
+
+def points(value: float) -> str:
+    """Return a margin as percentage points."""
+    return f"{value * 100:g} percentage points"
+
+
+def signed(value: float) -> str:
+    """Return a difference of shares in percentage points with its sign."""
+    return f"{value * 100:+.1f}"
+
+
+def _shares(n: int) -> str:
+    return "1 share" if n == 1 else f"{n:,} shares"
+
+
+def _differ(n: int) -> str:
+    return "differs" if n == 1 else "differ"
+
+
+def _is(n: int) -> str:
+    return "is" if n == 1 else "are"

@@ -1,0 +1,262 @@
+"""`sdk audit`: what a model draws when nobody says who, with numbers that hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from sdk.errors import AuditError
+from sdk.terminal import REFUSED, AsJson, Stop, answer, app, errors, leave, note, say
+
+if TYPE_CHECKING:
+    from sdk.audits.estimating import Answerer
+    from sdk.audits.page import Sample
+    from sdk.audits.plans import Plan, Target
+    from sdk.config import Config
+    from sdk.keys import SigningCredential
+    from sdk.ledger import Ledger
+    from sdk.policy import Policy
+    from sdk.types import JSON
+
+audit = app("Bias audits: plan, run, report, compare, check.")
+
+_PlanFile = Annotated[Path, typer.Argument(metavar="PLAN.toml", help="The plan.")]
+_RunFolder = Annotated[Path, typer.Option(help="Folder of the run; the plan's name by default.")]
+_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
+
+
+@audit.command()
+def plan(
+    file: _PlanFile,
+    seconds: Annotated[float, typer.Option(help="Of one picture, to say what it takes.")] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a plan asks, what its pictures can show, and what it costs; draw nothing."""
+    from sdk.audits.costs import cost_of
+    from sdk.audits.plans import load_plan
+
+    with errors(as_json):
+        asked = load_plan(file)
+        cost = cost_of(asked, estimators_for(asked), seconds)
+    if as_json:
+        answer(cast("JSON", cost))
+        return
+    say(f"{cost['prompts']:,} prompts of {cost['pictures_per_prompt']:,} pictures: "
+        f"{cost['pictures']:,} pictures in {cost['groups']:,} groups")  # fmt: skip
+    if seconds:
+        say(f"about {cost['hours']:.1f} hours at {seconds:g} s a picture")
+    for row in cast("list[dict[str, object]]", cost["attributes"]):
+        say(f"{row['attribute']}: {row['text']}")
+
+
+@audit.command()
+def run(
+    file: _PlanFile,
+    folder: _RunFolder = Path(),
+    quiet: _Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw the pictures of a plan through the governed call; go on where a run stopped."""
+    from sdk.audits.estimating import observed_policy
+    from sdk.audits.plans import load_plan
+    from sdk.audits.running import Folder
+    from sdk.audits.running import run as draw
+    from sdk.config import load_config, open_ledger
+    from sdk.pipeline import Studio
+
+    with errors(as_json):
+        asked, config = load_plan(file), load_config()
+        answerers, policy = estimators_for(asked), _policy(asked, config)
+        place = Path(asked.name.replace(" ", "-")) if folder == Path() else folder
+        head: dict[str, JSON] = {
+            "plan_sha256": asked.digest,
+            "policy": {"name": policy.name, "sha256": policy.digest},
+        }
+        there = Folder.create(place, asked, head)
+        with (
+            Studio.open(observed_policy(asked, policy), config=config) as studio,
+            open_ledger(config) as ledger,
+            Stop("auditing", quiet=quiet or as_json) as stop,
+        ):
+            noted = draw(asked, studio, answerers, there, stop, ledger)
+        total = len(there.lines())
+        missing = len(asked.cells) * asked.pictures - total
+    if as_json:
+        answer({"folder": str(place), "noted": noted, "total": total, "missing": missing})
+    else:
+        say(f"noted    {noted:,} pictures, {total:,} in all, {missing:,} missing, in {place}")
+    if missing:
+        note("some pictures failed; run the same command again to try them")
+        leave(1)
+
+
+@audit.command()
+def report(
+    source: Annotated[Path, typer.Argument(help="A run's folder, or a counts file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Report, without suffix.")],
+    target: Annotated[str, typer.Option(help="Counts: parity, or VALUE=SHARE,...")] = "parity",
+    among: Annotated[str, typer.Option(help="Counts: VALUE,VALUE that shares are among.")] = "",
+    margin: Annotated[float, typer.Option(help="Counts: of equivalence.")] = 0.05,
+    control: Annotated[str, typer.Option(help="Counts: bh or holm.")] = "bh",
+    chain: Annotated[Path | None, typer.Option(help="PEM certificates that sign.")] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM key of --chain.")] = None,
+    fail_on: Annotated[str, typer.Option(help="differs or undecided: exit 6.")] = "never",
+    as_json: AsJson = False,
+) -> None:
+    """Write REPORT.json, .json.jws, .html and .pdf, bound to the ledger and signed."""
+    from sdk.audits.binding import bind
+    from sdk.audits.writing import write
+    from sdk.config import load_config, open_ledger
+
+    with errors(as_json):
+        if fail_on not in ("differs", "undecided", "never"):
+            raise AuditError(f"asked to fail on {fail_on!r}; give differs, undecided or never")
+        config = load_config()
+        credential = _credential(chain, key, config)
+        with open_ledger(config) as ledger:
+            if source.is_dir():
+                made, samples = _of_run(source, ledger)
+            else:
+                made, samples = _of_counts(source, target, among, margin, control), []
+            made = bind(made, ledger)
+        written = write(made, output, credential, samples)
+    results = cast("dict[str, dict[str, int]]", made["results"])
+    summary = results["summary"]
+    if as_json:
+        answer({"files": [str(path) for path in written], "summary": cast("JSON", summary)})
+    else:
+        from sdk.audits.wording import headline
+
+        say(headline(results))
+        for path in written:
+            say(f"wrote    {path}")
+    bad = summary["differs"] + (summary["undecided"] if fail_on == "undecided" else 0)
+    if fail_on != "never" and bad:
+        leave(REFUSED)
+
+
+@audit.command()
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="REPORT.json", help="The report.")],
+    run_folder: Annotated[
+        Path | None, typer.Option("--run", help="Compute every number again from this run.")
+    ] = None,
+    roots: Annotated[Path | None, typer.Option(help="PEM certificates that you trust.")] = None,
+    ledger_key: Annotated[str, typer.Option(help="The ledger's published key.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Check a report offline: results, ledger proof and signature."""
+    from sdk.audits.binding import check_report
+    from sdk.audits.writing import read_beside
+
+    with errors(as_json):
+        data, signature = read_beside(file)
+        trusted = roots.read_bytes() if roots else b""
+        found = check_report(data, signature, roots=trusted, ledger_key=ledger_key)
+        again = _again(run_folder, found.results_sha256) if run_folder else ""
+    said: dict[str, JSON] = {
+        "name": found.name,
+        "results_sha256": found.results_sha256,
+        "ledger": found.ledger,
+        "ledger_trusted": found.ledger_trusted,
+        "signed_by": found.signer.subject if found.signer else "",
+        "signer_trusted": bool(found.signer and found.signer.trusted),
+        "computed_again": again,
+    }
+    if as_json:
+        answer(said)
+        return
+    say(f"results  {found.results_sha256}: as they were written{again}")
+    unknown = "" if found.ledger_trusted else " (nobody vouches for its key; give --ledger-key)"
+    say(f"ledger   {found.ledger or 'none'}{unknown}")
+    if found.signer:
+        trust = "trusted" if found.signer.trusted else "not on a list of yours; give --roots"
+        say(f"signed   {found.signer.subject} ({trust})")
+    else:
+        say("signed   no, or its .jws file is not beside it")
+
+
+def estimators_for(plan: Plan) -> dict[str, Answerer]:
+    """Make the installed estimators of a plan."""
+    from sdk.audits.estimating import estimators_of
+    from sdk.registry import Registry
+
+    return estimators_of(plan, Registry())
+
+
+def _policy(plan: Plan, config: Config) -> Policy:
+    from sdk.policy import load
+
+    policy = load(plan.policy or config.policy)
+    return policy.with_model(plan.model) if plan.model else policy
+
+
+def _of_run(path: Path, ledger: Ledger) -> tuple[dict[str, JSON], list[Sample]]:
+    from sdk.audits.assembling import report_of_run
+    from sdk.audits.running import Folder
+    from sdk.audits.samples import samples_of
+    from sdk.audits.subject import attested
+
+    folder = attested(Folder.read(path), ledger)
+    return report_of_run(folder, estimators_for(folder.plan)), samples_of(folder)
+
+
+def _again(path: Path, digest: str) -> str:
+    from sdk.config import read_ledger
+
+    with read_ledger() as ledger:
+        made, _ = _of_run(path, ledger)
+    if made["results_sha256"] != digest:
+        raise AuditError(
+            f"asked to compute the report again from {path}, found other results "
+            f"{made['results_sha256']}; the run, the estimators or this version are not the same"
+        )
+    return ", and as they come out of the run again"
+
+
+def _of_counts(path: Path, target: str, among: str, margin: float, control: str) -> dict[str, JSON]:
+    from sdk.audits.assembling import report_of_tally
+    from sdk.audits.tally import Tally
+
+    tally = Tally.read(path)
+    chosen = [value.strip() for value in among.split(",") if value.strip()]
+    return report_of_tally(
+        tally, _target(target), name=path.stem, among=chosen, margin=margin, control=control
+    )
+
+
+def _target(text: str) -> Target:
+    from pydantic import ValidationError
+
+    from sdk.audits.plans import Target
+
+    if text == "parity":
+        return Target()
+    try:
+        shares = {name: float(share) for name, share in map(halves, text.split(","))}
+        return Target(kind="custom", shares=shares)
+    except (ValidationError, ValueError) as exc:
+        raise AuditError(
+            f"asked for target {text!r}; give parity, or shares such as man=0.4,woman=0.6 that sum "
+            "to 1"
+        ) from exc
+
+
+def halves(text: str) -> tuple[str, str]:
+    """Cut NAME=VALUE, or raise AuditError."""
+    left, equals, right = text.partition("=")
+    if not equals:
+        raise AuditError(f"asked for {text!r}; give NAME=VALUE")
+    return left.strip(), right.strip()
+
+
+def _credential(chain: Path | None, key: Path | None, config: Config) -> SigningCredential:
+    from sdk.keys import SigningCredential
+
+    if (chain is None) != (key is None):
+        raise AuditError("asked to sign with --chain or --key alone; give both")
+    if chain and key:
+        return SigningCredential.open(chain, key)
+    return SigningCredential.development(config.home)

@@ -1,0 +1,71 @@
+"""`sdk audit import` and `sdk audit compare`: counts of others, and two audits side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sdk.cli_audit import audit, estimators_for, halves
+from sdk.terminal import AsJson, answer, errors, say
+
+
+@audit.command("import")
+def import_(
+    format_: Annotated[str, typer.Argument(help="counts, fairface, percent or ratings.")],
+    file: Annotated[Path, typer.Argument(help="The table.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Counts file to write.")],
+    attribute: Annotated[str, typer.Option(help="What was counted.")] = "perceived_gender",
+    group: Annotated[str, typer.Option(help="Column of the group.")] = "group",
+    value: Annotated[str, typer.Option(help="Column of the value.")] = "value",
+    count: Annotated[str, typer.Option(help="Column of the count.")] = "count",
+    picture: Annotated[str, typer.Option(help="ratings: column of the picture.")] = "picture",
+    pictures: Annotated[int, typer.Option(help="percent: pictures behind each column.")] = 0,
+    code: Annotated[list[str] | None, typer.Option(help="ratings: CODE=VALUE.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read a published table or human ratings; name what does not add up."""
+    from sdk.audits.tables import Columns, read_table
+
+    with errors(as_json):
+        names = dict(halves(one) for one in code or [])
+        columns = Columns(
+            attribute=attribute, group=group, value=value, count=count, picture=picture,
+            pictures=pictures, names=names,
+        )  # fmt: skip
+        tally = read_table(format_, file, columns)
+        tally.write(output)
+    total = sum(map(sum, tally.counts)) + sum(tally.silent)
+    if as_json:
+        answer({"file": str(output), "groups": len(tally.groups), "pictures": total})
+    else:
+        say(f"wrote    {output}: {total:,} pictures in {len(tally.groups):,} groups")
+
+
+@audit.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="A run's folder, or a counts file.")],
+    second: Annotated[Path, typer.Argument(help="Another, of the same kind.")],
+    margin: Annotated[float, typer.Option(help="Of equivalence.")] = 0.05,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two runs seed by seed, or two counts files group by group."""
+    from sdk.audits.compare import compare_runs, compare_tallies
+    from sdk.audits.running import Folder
+    from sdk.audits.tally import Tally
+
+    with errors(as_json):
+        if first.is_dir() and second.is_dir():
+            a, b = Folder.read(first), Folder.read(second)
+            rows = compare_runs(a, b, estimators_for(a.plan), margin=margin)
+        else:
+            rows = compare_tallies(Tally.read(first), Tally.read(second), margin=margin)
+    if as_json:
+        answer([row.to_json() for row in rows])
+        return
+    for row in rows:
+        say(
+            f"{row.group}, {row.value}: {row.first * 100:.1f} % to {row.second * 100:.1f} %, "
+            f"change {row.low * 100:+.1f} to {row.high * 100:+.1f} points: {row.claim}"
+        )
