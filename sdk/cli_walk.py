@@ -21,7 +21,7 @@ def walk(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="File to write; ends in .webp.")
     ] = Path("walk.webp"),
-    model: Annotated[str, typer.Option(help="vae, gan, progressive-gan, or a folder.")] = "vae",
+    model: Annotated[str, typer.Option(help="vae, gan, or a folder of theirs.")] = "vae",
     policy: Annotated[str, typer.Option(help="Bundled policy, or a .toml file.")] = "",
     frames: Annotated[int, typer.Option(help="Pictures on the way, 2..120.")] = 24,
     fps: Annotated[int, typer.Option(help="Pictures a second, 1..30.")] = 8,

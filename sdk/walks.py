@@ -80,7 +80,7 @@ def _check(studio: Studio, requests: Sequence[Request], frames: int) -> None:
     if not isinstance(studio._parts.backend.part, Walker):
         raise RequestError(
             f"asked {studio._parts.backend.name!r} for a walk, which it cannot draw; use a model "
-            "with latents to walk between: --model vae, gan or progressive-gan"
+            "with latents to walk between: --model vae or gan"
         )
     if studio.policy.output.media_type != MEDIA_TYPE:
         raise OutputError(

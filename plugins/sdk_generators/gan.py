@@ -1,6 +1,6 @@
 """Draws 64×64 pictures from words with a GAN, plain or progressively grown; and trains the plain.
 
-    policy:   backend = {plugin = "gan"}        # settings = {model = "progressive-gan"}
+    policy:   backend = {plugin = "gan"}        # settings = {model = "run/export"}
     trainer:  registry.make("trainer", "gan", {"minutes": 30}).train(dataset, Path("run"), watch)
 
 docs/backends/gan.md has pictures and what was measured.
