@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import shutil
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from sdk import Dataset, Model, TrainError, Watch
+from sdk import Dataset, Model, TrainError, Watch, write_whole
 
 from .examples import Example, read_examples
 from .export import WEIGHTS
@@ -40,7 +39,7 @@ class CodecTrainer:
     """Trains the VAE, or goes on where the folder's `codec.pt` stopped."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
+        self.recipe = self._recipe = recipe
         self._start = Path(recipe.start).expanduser()
         try:
             self._vae, self._old = (
@@ -152,19 +151,18 @@ class CodecTrainer:
             "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
             "step": self._step,
         }
-        torch.save(state, folder / "codec.new")
-        os.replace(folder / "codec.new", folder / "codec.pt")
-        new, target = folder / "vae.new", folder / "export" / "vae"
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir()
-        # Copied, because a config that diffusers writes holds the path that it was read from.
-        shutil.copyfile(self._start / "vae" / "config.json", new / "config.json")
+        write_whole(folder / "codec.pt", lambda new: torch.save(state, new))
         weights = self._vae.state_dict() | self._average
         half = {name: w.detach().half().contiguous() for name, w in weights.items()}
-        save_file(half, new / WEIGHTS, metadata={"format": "pt"})
-        shutil.rmtree(target, ignore_errors=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        new.rename(target)
+
+        def fill(new: Path) -> None:
+            new.mkdir()
+            # Copied, because a config that diffusers writes holds the path that it was read from.
+            shutil.copyfile(self._start / "vae" / "config.json", new / "config.json")
+            save_file(half, new / WEIGHTS, metadata={"format": "pt"})
+
+        target = folder / "export" / "vae"
+        write_whole(target, fill)
         return hashlib.sha256((target / WEIGHTS).read_bytes()).hexdigest()
 
     def _resume(self, path: Path) -> None:

@@ -14,6 +14,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from sdk import write_whole
+
 from .examples import Example
 from .recipe import Recipe
 from .run import Run
@@ -26,20 +28,17 @@ def export(run: Run, start: Path, folder: Path) -> str:
 
     The digest is over the UNet's file.  The old folder stays until the new one is whole.
     """
-    new, old = folder.with_suffix(".new"), folder.with_suffix(".old")
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    for part in ("vae", "scheduler"):
-        shutil.copytree(start / part, new / part, copy_function=shutil.copyfile)
-    (new / "unet").mkdir()
-    shutil.copyfile(start / "unet" / "config.json", new / "unet" / "config.json")
     weights = run.unet.state_dict() | run.average
     half = {name: w.detach().half().contiguous().clone() for name, w in weights.items()}
-    save_file(half, new / "unet" / WEIGHTS, metadata={"format": "pt"})
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+
+    def fill(new: Path) -> None:
+        for part in ("vae", "scheduler"):
+            shutil.copytree(start / part, new / part, copy_function=shutil.copyfile)
+        (new / "unet").mkdir()
+        shutil.copyfile(start / "unet" / "config.json", new / "unet" / "config.json")
+        save_file(half, new / "unet" / WEIGHTS, metadata={"format": "pt"})
+
+    write_whole(folder, fill)
     return hashlib.sha256((folder / "unet" / WEIGHTS).read_bytes()).hexdigest()
 
 

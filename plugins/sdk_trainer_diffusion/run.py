@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import torch
 
-from sdk import TrainError
+from sdk import TrainError, write_whole
 
 from .muon import Muon, split
 from .precision import autocast
@@ -110,9 +109,7 @@ class Run:
             "step": self.step,
             "recipe": asdict(self.recipe),
         }
-        new = path.with_suffix(".new")
-        torch.save(state, new)
-        os.replace(new, path)
+        write_whole(path, lambda new: torch.save(state, new))
 
     def resume(self, path: Path) -> None:
         """Go on from a file that `save` wrote.
