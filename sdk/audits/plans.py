@@ -7,7 +7,7 @@ Prompts of different groups are drawn with the same seeds, so that they can be c
 seed.  Prompts that are pooled in one group never share a seed: pictures of one seed resemble each
 other, and an interval that took them for independent would be too narrow.  A target is never
 silent: parity, labour statistics with year and source, or shares of your own; a report prints it
-beside every number.  docs/audits/plans.md has a whole plan.
+beside every number.  docs/audits/README.md has a whole plan.
 """
 
 from __future__ import annotations
