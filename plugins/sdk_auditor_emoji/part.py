@@ -66,7 +66,9 @@ class Emoji:
             card = json.loads((folder / "card.json").read_text("utf-8"))
             self.least = {name: float(card["least"][name]) for name in (GENDER, TONE)}
             self._heat = float(card["temperature"])
-            self.confusion = {name: _confusion(card["confusion"][name]) for name in (GENDER, TONE)}
+            self.confusion: Mapping[str, Confusion] = {
+                name: _confusion(card["confusion"][name]) for name in (GENDER, TONE)
+            }
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise PluginError(
                 f"asked for the estimator in {folder.name!r}, found {type(exc).__name__}: {exc}; "

@@ -77,7 +77,7 @@ def draw(folder: str, cache: Path) -> Drawings:
             columns["tone"].append(tone_of(item.concept, item.labels))
             columns["part"].append(part_of(item.concept))
             columns["style"].append(item.labels["style"])
-        np.savez_compressed(kept, **{name: np.array(rows) for name, rows in columns.items()})
+        np.savez_compressed(kept, **{name: np.array(rows) for name, rows in columns.items()})  # type: ignore[arg-type]
     with np.load(kept) as tables:
         return Drawings(**{name: tables[name] for name in Drawings.__slots__})
 
@@ -113,7 +113,7 @@ def train(folder: str, out: Path, cache: Path, steps: int = 1500) -> dict[str, A
 
 
 def _temperature(
-    logits: NDArray[np.float32], truths: NDArray[np.int64], chosen: NDArray[np.bool_]
+    logits: NDArray[np.floating[Any]], truths: NDArray[np.int64], chosen: NDArray[np.bool_]
 ) -> float:
     """The temperature with the least log loss on the chosen drawings (Guo et al., ICML 2017)."""
     from scipy.optimize import minimize_scalar
