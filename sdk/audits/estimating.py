@@ -93,7 +93,8 @@ def _answerer(attribute: Attribute, plugin: str, one: AttributeEstimator) -> Ans
     values = known
     rows: tuple[tuple[int, ...], ...] = ()
     if matrix is not None:
-        at = [i for i, row in enumerate(matrix.counts) if sum(row)]
+        # A value that is never answered rightly cannot be told apart: it leaves the model.
+        at = [i for i, row in enumerate(matrix.counts) if row[i]]
         values = tuple(matrix.labels[i] for i in at)
         rows = tuple(tuple(matrix.counts[i][j] for j in at) for i in at)
         if missing := [value for value in attribute.among if value not in values]:
