@@ -3,8 +3,8 @@
     sdk train prompt-filter --data prompts --data-set file=prompts.jsonl.gz
 
 One JSON object a line, plain or gzipped, with `text` and `label` (1 unsafe, 0 harmless).  A prompt
-has no picture: each item holds one white pixel, and its id carries the digest of the text, so that a signed manifest
-says which prompts were used without quoting one.
+has no picture: each item holds one white pixel, and its id carries the digest of the text, so that
+a signed manifest says which prompts were used without quoting one.
 """
 
 from __future__ import annotations

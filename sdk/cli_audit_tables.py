@@ -10,6 +10,8 @@ import typer
 from sdk.cli_audit import audit, estimators_for, halves
 from sdk.terminal import AsJson, answer, errors, say
 
+__all__ = ["audit"]
+
 
 @audit.command("import")
 def import_(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from sdk.asking import within
 from sdk.errors import PluginError, PolicyError
@@ -25,6 +25,12 @@ MOST_FINDINGS = 1000
 """Of one filter about one request or picture; the ledger keeps the strictest of each category."""
 MOST_OBSERVATIONS = 64
 """Of one auditor about one picture: each is a row of the ledger entry, which has 65,535 bytes."""
+
+
+class Warned(TypedDict, total=False):
+    """What observers are told of a stage beside its name."""
+
+    warned: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class Judgement:
         return bool(self.verdicts) and all(verdict.allows for verdict in self.verdicts)
 
     @property
-    def warned(self) -> dict[str, str]:
+    def warned(self) -> Warned:
         """For observers: the categories that met a bound, where there are some."""
         met = sorted({v.category for v in self.verdicts if v.decision is not Decision.ALLOW})
         return {"warned": ", ".join(met)} if met else {}

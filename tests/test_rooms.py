@@ -26,9 +26,11 @@ LADDER = """
     pixels tlog types reasons
     canonical certs keyfile models output report sealing sql_file sql_server terminal xmp
     when tables strictness packs policy
-    checkpoint fingerprint animation inputs engine manifests lineage certprofile explain render sarif sql training trust
+    checkpoint fingerprint animation inputs engine manifests lineage certprofile explain render
+    sarif sql training trust
 
-    label second_opinion claims credentials encode views evidence keys request vault_store attest options
+    label second_opinion claims credentials encode views evidence keys request vault_store attest
+    options
     ledger_store ledger_audit ledger_tiles ledger_writer
     review_item reviews
     asking axes complete headline hookspecs ledger members phases source vault
@@ -46,7 +48,8 @@ LADDER = """
     runs dossier data evaluation
     server
 
-    cli_certs cli_conformance cli_result cli_timestamp cli_ledger cli_law cli_policy_tools cli_policy cli_review cli_tools cli_verify cli_screen cli_generate
+    cli_certs cli_conformance cli_result cli_timestamp cli_ledger cli_law cli_policy_tools
+    cli_policy cli_review cli_tools cli_verify cli_screen cli_generate
     cli_audit cli_audit_tables
     cli_walk cli_train cli_bench cli_data cli_evaluate cli_serve
     cli
@@ -63,7 +66,9 @@ WINGS: dict[str, str] = {
         running targets gathering results limits assembling signing binding compare plots wording
         page paper samples subject writing costs
     """,
-    "server": "desk studios answers asked keys numbers detection bindings house drawing checking app",
+    "server": """
+        desk studios answers asked keys numbers detection bindings house drawing checking app
+    """,
     "data": """
         signals shape screens duplicates splits prepared cards parts prepare collect check
     """,

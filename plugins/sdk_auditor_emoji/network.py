@@ -125,7 +125,7 @@ def logits_of(net: Net, views: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Answer for (N, 64, 64, 3) views: (N, 5)."""
     with torch.no_grad():
         pictures = torch.from_numpy(views).permute(0, 3, 1, 2).float() / 255
-        parts = [net(batch).numpy() for batch in torch.split(pictures, 256)]  # type: ignore[no-untyped-call]
+        parts = [net(batch).numpy() for batch in torch.split(pictures, 256)]
     return np.concatenate(parts)
 
 

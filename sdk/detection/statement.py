@@ -42,7 +42,7 @@ def stated(
             "media_type": report.media_type,
         },
         "verifier": {"name": GENERATOR, "version": VERSION},
-        "techniques": [*_techniques(report, detectors)],
+        "techniques": [dict(one) for one in _techniques(report, detectors)],
         "trust": {
             "signers": _listed(trust.signers),
             "time_stamps": _listed(trust.tsas),
