@@ -1,0 +1,136 @@
+"""Enlarges drawings four times with a small network that its own trainer fits.
+
+    policy:  refiners = [{plugin = "superres", settings = {weights = "w.safetensors"}}]
+    sdk train superres --data icons --data-set side=512 --set vae=models/starter
+
+The trainer learns from pairs: a large picture, and what a small model would have drawn of it
+(shrunk, sent through the model's VAE, with a little noise on the latents), so that the network
+mends what the VAE blurs.  No weights ship: what could be trained so far is worse than Lanczos
+(docs/training/superres.md), so the default policy enlarges with `resample`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from sdk import (
+    BackendError,
+    Picture,
+    Pixels,
+    PluginError,
+    Refiner,
+    Request,
+    RequestError,
+    Settings,
+    Trainer,
+    Watch,
+    hookimpl,
+)
+
+from .recipe import Recipe
+
+__all__ = ["Recipe", "Superres", "refiner", "trainer"]
+
+SCALE = 4
+MAX_SIDE = 8192
+_TILE = 256
+
+
+class Superres:
+    """Multiplies width and height by 4.
+
+    A picture whose longer side would then be above `up_to` pixels passes unchanged, so that one
+    policy serves small and large models; 0 sets no such bound.
+
+    Raises:
+        PluginError: a setting is wrong, or the weights cannot be read.
+    """
+
+    action = "c2pa.resized"
+
+    def __init__(self, weights: str, up_to: int = 0) -> None:
+        _whole("up_to", up_to, 0, MAX_SIDE)
+        from .network import load
+
+        self._up_to = up_to
+        self._network, self.weights_sha256 = load(Path(weights).expanduser())
+
+    def refine(self, picture: Picture, request: Request, watch: Watch) -> Pixels:
+        """Return (4 · H, 4 · W, 3) uint8 RGB, or the picture itself above `up_to`.
+
+        Works in tiles of 256 pixels with one `watch.step` each.
+
+        Raises:
+            RequestError: the result would have a side above 8192.
+            BackendError: the network failed.
+        """
+        width, height = picture.width * SCALE, picture.height * SCALE
+        if self._up_to and max(width, height) > self._up_to:
+            return picture.pixels
+        if max(width, height) > MAX_SIDE:
+            raise RequestError(
+                f"asked to enlarge {picture.width}x{picture.height} {SCALE} times, found "
+                f"{width}x{height}; the limit is {MAX_SIDE}: draw smaller"
+            )
+        result = np.empty((height, width, 3), np.uint8)
+        tiles = list(_tiles(picture.width, picture.height))
+        watch.step(0, len(tiles))
+        for done, (x, y) in enumerate(tiles, 1):
+            self._fill(result, picture.pixels, x, y)
+            watch.step(done, len(tiles))
+        return result
+
+    def _fill(self, result: Pixels, pixels: Pixels, x: int, y: int) -> None:
+        """Enlarge the tile at (x, y) of `pixels` into its place in `result`."""
+        border = self._network.reach
+        left, top = max(0, x - border), max(0, y - border)
+        piece = pixels[top : y + _TILE + border, left : x + _TILE + border]
+        large = self._run(piece)[(y - top) * SCALE :, (x - left) * SCALE :]
+        place = result[y * SCALE : (y + _TILE) * SCALE, x * SCALE : (x + _TILE) * SCALE]
+        place[:] = large[: place.shape[0], : place.shape[1]]
+
+    def _run(self, piece: Pixels) -> Pixels:
+        """(h, w, 3) uint8 → (4h, 4w, 3) uint8."""
+        import torch
+
+        small = torch.from_numpy(np.array(piece.transpose(2, 0, 1)))
+        with torch.inference_mode():
+            large = self._network(small.unsqueeze(0).float() / 255)[0]
+        if not torch.isfinite(large).all():
+            raise BackendError(
+                f"asked the network to enlarge {piece.shape[1]}x{piece.shape[0]} pixels, found "
+                "numbers that are not finite; train it anew or use the resample refiner"
+            )
+        levels = (large.clamp(0, 1) * 255).round().byte()
+        return np.ascontiguousarray(levels.permute(1, 2, 0).numpy())
+
+
+@hookimpl
+def refiner(settings: Settings) -> Refiner:
+    """Make the refiner; settings: `weights` (file), `up_to` (pixels, 0 for no bound)."""
+    return Superres(**settings)  # type: ignore[arg-type]
+
+
+@hookimpl
+def trainer(settings: Settings) -> Trainer:
+    """Make the trainer; settings: the fields of `Recipe`."""
+    recipe = Recipe(**settings)  # type: ignore[arg-type]
+    from .fit import SuperresTrainer
+
+    return SuperresTrainer(recipe)
+
+
+def _tiles(width: int, height: int) -> Iterator[tuple[int, int]]:
+    for y in range(0, height, _TILE):
+        for x in range(0, width, _TILE):
+            yield x, y
+
+
+def _whole(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise PluginError(
+            f"superres: asked for {name} = {value!r}; give a whole number {low}..{high}"
+        )
