@@ -94,7 +94,7 @@ class Registry:
         point = self._points.get(name)
         dist = point.dist if point else None
         module = plugin if hasattr(plugin, "__file__") else sys.modules.get(type(plugin).__module__)
-        whole = sys.modules.get(module.__name__.partition(".")[0]) if module else None
+        whole = sys.modules.get(getattr(module, "__name__", "").partition(".")[0])
         file = getattr(whole, "__file__", None) or getattr(module, "__file__", None)
         return PluginId(
             kind=kind,

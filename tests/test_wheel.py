@@ -102,12 +102,14 @@ def test_the_wheel_ships_what_it_needs_and_nothing_that_others_would_overwrite(
         names = archive.namelist()
     top = {name.split("/")[0].removesuffix(".py") for name in names}
     info = {name for name in top if name.endswith(".dist-info")}
-    assert top - info == {"sdk", *PROJECT["entry-points"]["sdk"].values()}
+    points = PROJECT["entry-points"]["sdk"].values()
+    assert top - info == {"sdk", *(point.partition(".")[0] for point in points)}
     for name in (
         "sdk/py.typed",
         "sdk/policies/default.toml",
         "sdk/models/starter/model_index.json",
         "sdk/models/starter/unet/diffusion_pytorch_model.safetensors",
+        "sdk/models/style/sdk.json",
         "sdk/templates/watermark.py",
         "sdk/templates/pyproject.toml.txt",
         "sdk_prompt_lists/terms/hate.toml",

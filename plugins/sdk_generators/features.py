@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sdk import TrainError
+
 WEIGHTS = Path(__file__).parent / "features.safetensors"
 WIDTHS = (24, 48, 48, 96, 96, 128, 128, 192)
 """Channels of each layer's map."""
@@ -34,9 +36,18 @@ class Features(nn.Module):
 
     @classmethod
     def shipped(cls) -> Features:
-        """The network with its weights, frozen, float32."""
+        """The network with its weights, frozen, float32.
+
+        Raises:
+            TrainError: the weights are not there; wheels leave them out.
+        """
         from safetensors.torch import load_file
 
+        if not WEIGHTS.exists():
+            raise TrainError(
+                f"asked for the critics' features, found no {WEIGHTS.name}: the wheel leaves it "
+                "out; train GANs from the source tree (pip install -e .)"
+            )
         network = cls()
         network.load_state_dict({k: w.float() for k, w in load_file(WEIGHTS).items()})
         network.to(memory_format=torch.channels_last)

