@@ -17,7 +17,7 @@ from starlette.routing import Route
 from sdk.errors import RequestError
 from sdk.server.bindings import count
 from sdk.server.detection import checked
-from sdk.server.house import MAX_BODY, body_of, house_of, paced
+from sdk.server.house import body_of, check_length, house_of, paced
 
 Found = TypeVar("Found")
 
@@ -91,8 +91,7 @@ async def _upload(request: Request) -> tuple[bytes, str]:
     """The file and its name, from a form or from the body."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         return await body_of(request), "file"
-    if int(request.headers.get("content-length") or 0) > MAX_BODY:
-        raise HTTPException(413, f"asked to read more than {MAX_BODY:,} bytes; send less")
+    check_length(request)
     async with request.form(max_files=1, max_fields=10) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):

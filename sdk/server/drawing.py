@@ -21,7 +21,7 @@ from sdk.phases import Result
 from sdk.server.answers import answer_of, event, picture_of, result_of
 from sdk.server.asked import Asked, read
 from sdk.server.desk import Ticket
-from sdk.server.house import MAX_BODY, House, body_of, house_of, owner_of
+from sdk.server.house import House, body_of, check_length, house_of, owner_of
 from sdk.types import JSON
 
 _LOOK_S = 0.1
@@ -45,8 +45,7 @@ async def generations(request: Request) -> Response:
 async def edits(request: Request) -> Response:
     """POST /v1/images/edits: a form with `image`, `mask` and the fields of a drawing."""
     house, owner = house_of(request), owner_of(request)
-    if int(request.headers.get("content-length") or 0) > MAX_BODY:
-        raise HTTPException(413, f"asked to read more than {MAX_BODY:,} bytes; send less")
+    check_length(request)
     async with request.form(max_files=3, max_fields=40) as form:
         fields, files = await _sorted(form)
     if "image" not in files:

@@ -78,6 +78,16 @@ async def body_of(request: Request) -> bytes:
     async for part in request.stream():
         size += len(part)
         if size > MAX_BODY:
-            raise HTTPException(413, f"asked to read more than {MAX_BODY:,} bytes; send less")
+            raise _too_large()
         parts.append(part)
     return b"".join(parts)
+
+
+def check_length(request: Request) -> None:
+    """Refuse a form before it is read; raises 413 where it says that it is above the limit."""
+    if int(request.headers.get("content-length") or 0) > MAX_BODY:
+        raise _too_large()
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(413, f"asked to read more than {MAX_BODY:,} bytes; send less")
