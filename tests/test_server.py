@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from sdk.config import Config
-from sdk.errors import ConfigError, RequestError
+from sdk.config import Config, open_reviews
+from sdk.errors import ConfigError, Refused, RequestError
 from sdk.jumbf import active_label, manifest_store
 from sdk.policy import parse
 from sdk.registry import Registry
@@ -290,6 +290,16 @@ def test_health_readiness_and_numbers(http, drawn):
 def test_too_much_is_not_read(http):
     answer = http.post("/v1/verify", content=b"x" * (MAX_BODY + 1))
     assert answer.status_code == 413
+
+
+def test_what_a_person_must_see_waits_in_the_queue_of_this_machine(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("SDK_HOME", str(tmp_path))
+    config = Config(home=tmp_path)
+    policy = parse((POLICY + rules()).replace("block = 0.5", "review = 0.5"))
+    with open_studios(policy, config) as studios, pytest.raises(Refused, match="prompt"):
+        studios.studio("image/png").generate(request_of("hardcore porn"))
+    with open_reviews(config) as reviews:
+        assert len(reviews.items()) == 1
 
 
 class Slow:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
-from sdk.config import Config, open_credentials, open_ledger, open_vault
+from sdk.config import Config, open_credentials, open_ledger, open_reviews, open_vault
 from sdk.credentials import Repository
 from sdk.encode import SUFFIXES
 from sdk.errors import RequestError
@@ -19,6 +20,7 @@ from sdk.ledger import Ledger
 from sdk.pipeline import Studio
 from sdk.policy import Policy
 from sdk.registry import Registry
+from sdk.reviews import Reviews
 from sdk.types import NO_SETTINGS, Settings
 from sdk.vault import Vault
 
@@ -50,6 +52,7 @@ class OpenStudios:
         *,
         credentials: Repository,
         vault: Vault | None = None,
+        reviews: Callable[[], Reviews] | None = None,
         registry: Registry | None = None,
     ) -> None:
         """Build the studio of the policy's own format; errors as `Studio`."""
@@ -57,6 +60,7 @@ class OpenStudios:
         self.credentials = credentials
         self.ledger = ledger
         self._vault = vault
+        self._reviews = reviews
         self._registry = registry or SharedParts()
         self._building = threading.Lock()
         self._studios: dict[str, Studio] = {}
@@ -82,6 +86,7 @@ class OpenStudios:
                     self.ledger,
                     vault=self._vault,
                     credentials=self.credentials,
+                    reviews=self._reviews,
                     registry=self._registry,
                 )
             return self._studios[media_type]
@@ -96,4 +101,5 @@ def open_studios(policy: Policy, config: Config | None = None) -> Iterator[OpenS
         if vault is not None:
             opened.enter_context(vault)
         credentials = opened.enter_context(open_credentials(config))
-        yield OpenStudios(policy, ledger, vault=vault, credentials=credentials)
+        queue = partial(open_reviews, config)
+        yield OpenStudios(policy, ledger, vault=vault, credentials=credentials, reviews=queue)
