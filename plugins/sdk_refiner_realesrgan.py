@@ -17,7 +17,6 @@ Its authors do not publish what it was trained on.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -31,15 +30,14 @@ from sdk import (
     PluginError,
     Refiner,
     Request,
-    RequestError,
     Settings,
     Watch,
     hookimpl,
+    in_tiles,
 )
 
 SCALE = 4
 MAX_SIDE = 8192
-_TILE = 256
 _BORDER = 18
 """Pixels around a tile: 18 convolutions of 3×3 look no further, so tiles fit without a seam."""
 _NAME = "realesr-animevideov3-x4"
@@ -79,26 +77,7 @@ class RealESRGAN:
         width, height = picture.width * SCALE, picture.height * SCALE
         if self._up_to and max(width, height) > self._up_to:
             return picture.pixels
-        if max(width, height) > MAX_SIDE:
-            raise RequestError(
-                f"asked to enlarge {picture.width}x{picture.height} {SCALE} times, found "
-                f"{width}x{height}; the limit is {MAX_SIDE}: draw smaller"
-            )
-        result = np.empty((height, width, 3), np.uint8)
-        tiles = list(_tiles(picture.width, picture.height))
-        watch.step(0, len(tiles))
-        for done, (x, y) in enumerate(tiles, 1):
-            self._fill(result, picture.pixels, x, y)
-            watch.step(done, len(tiles))
-        return result
-
-    def _fill(self, result: Pixels, pixels: Pixels, x: int, y: int) -> None:
-        """Enlarge the tile at (x, y) of `pixels` into its place in `result`."""
-        left, top = max(0, x - _BORDER), max(0, y - _BORDER)
-        piece = pixels[top : y + _TILE + _BORDER, left : x + _TILE + _BORDER]
-        large = self._run(piece)[(y - top) * SCALE :, (x - left) * SCALE :]
-        place = result[y * SCALE : (y + _TILE) * SCALE, x * SCALE : (x + _TILE) * SCALE]
-        place[:] = large[: place.shape[0], : place.shape[1]]
+        return in_tiles(self._run, picture.pixels, watch, scale=SCALE, border=_BORDER)
 
     def _run(self, piece: Pixels) -> Pixels:
         """Run the network on (h, w, 3) uint8; it takes and gives (3, h, w) float32 RGB 0..1."""
@@ -123,12 +102,6 @@ class RealESRGAN:
 def refiner(settings: Settings) -> Refiner:
     """Make the refiner; settings: `up_to` (pixels, 0 for no bound), `threads`."""
     return RealESRGAN(**settings)  # type: ignore[arg-type]
-
-
-def _tiles(width: int, height: int) -> Iterator[tuple[int, int]]:
-    for y in range(0, height, _TILE):
-        for x in range(0, width, _TILE):
-            yield x, y
 
 
 def _load(threads: int) -> Any:

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from sdk.reading import Reading, readings
     from sdk.registry import Registry
     from sdk.request import Request
+    from sdk.tiling import in_tiles
     from sdk.training import Item
     from sdk.types import (
         JSON,
@@ -140,6 +141,7 @@ __all__ = [
     "expected_answers",
     "findings_of",
     "hookimpl",
+    "in_tiles",
     "media_type_of",
     "read_manifests",
     "readings",
@@ -203,6 +205,9 @@ _ROOMS = {
     """,
     "request": """
         Request
+    """,
+    "tiling": """
+        in_tiles
     """,
     "training": """
         Item

@@ -27,7 +27,7 @@ LADDER = """
     canonical certs keyfile models output report sealing sql_file sql_server terminal xmp
     when tables strictness packs policy
     checkpoint fingerprint animation inputs engine manifests lineage certprofile explain render
-    sarif sql training trust
+    sarif sql tiling training trust
 
     label second_opinion claims credentials encode views evidence keys request vault_store attest
     options

@@ -11,7 +11,6 @@ mends what the VAE blurs.  No weights ship: what could be trained so far is wors
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +22,11 @@ from sdk import (
     PluginError,
     Refiner,
     Request,
-    RequestError,
     Settings,
     Trainer,
     Watch,
     hookimpl,
+    in_tiles,
 )
 
 from .recipe import Recipe
@@ -36,7 +35,6 @@ __all__ = ["Recipe", "Superres", "refiner", "trainer"]
 
 SCALE = 4
 MAX_SIDE = 8192
-_TILE = 256
 
 
 class Superres:
@@ -70,27 +68,7 @@ class Superres:
         width, height = picture.width * SCALE, picture.height * SCALE
         if self._up_to and max(width, height) > self._up_to:
             return picture.pixels
-        if max(width, height) > MAX_SIDE:
-            raise RequestError(
-                f"asked to enlarge {picture.width}x{picture.height} {SCALE} times, found "
-                f"{width}x{height}; the limit is {MAX_SIDE}: draw smaller"
-            )
-        result = np.empty((height, width, 3), np.uint8)
-        tiles = list(_tiles(picture.width, picture.height))
-        watch.step(0, len(tiles))
-        for done, (x, y) in enumerate(tiles, 1):
-            self._fill(result, picture.pixels, x, y)
-            watch.step(done, len(tiles))
-        return result
-
-    def _fill(self, result: Pixels, pixels: Pixels, x: int, y: int) -> None:
-        """Enlarge the tile at (x, y) of `pixels` into its place in `result`."""
-        border = self._network.reach
-        left, top = max(0, x - border), max(0, y - border)
-        piece = pixels[top : y + _TILE + border, left : x + _TILE + border]
-        large = self._run(piece)[(y - top) * SCALE :, (x - left) * SCALE :]
-        place = result[y * SCALE : (y + _TILE) * SCALE, x * SCALE : (x + _TILE) * SCALE]
-        place[:] = large[: place.shape[0], : place.shape[1]]
+        return in_tiles(self._run, picture.pixels, watch, scale=SCALE, border=self._network.reach)
 
     def _run(self, piece: Pixels) -> Pixels:
         """(h, w, 3) uint8 → (4h, 4w, 3) uint8."""
@@ -121,12 +99,6 @@ def trainer(settings: Settings) -> Trainer:
     from .fit import SuperresTrainer
 
     return SuperresTrainer(recipe)
-
-
-def _tiles(width: int, height: int) -> Iterator[tuple[int, int]]:
-    for y in range(0, height, _TILE):
-        for x in range(0, width, _TILE):
-            yield x, y
 
 
 def _whole(name: str, value: object, low: int, high: int) -> None:
