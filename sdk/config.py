@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -54,6 +56,18 @@ class Config:
     """Database URL or path of the review queue; empty is `home`/reviews.db."""
     trust: str = ""
     """PEM file of roots that `sdk verify` trusts; empty trusts nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """What a studio writes to, open."""
+
+    ledger: Ledger
+    vault: Vault | None
+    """None where the policy keeps nothing personal."""
+    credentials: Repository
+    reviews: Callable[[], Reviews]
+    """Opens the review queue; asked for only by a request that has to wait for people."""
 
 
 def load_config(environ: Mapping[str, str] | None = None) -> Config:
@@ -167,6 +181,21 @@ def open_reviews(config: Config | None = None) -> Reviews:
 
     chosen = config or load_config()
     return Reviews.open(chosen.reviews or _in_home(chosen, "reviews.db"))
+
+
+@contextmanager
+def open_stores(
+    keep: Literal["none", "commit", "vault"], config: Config | None = None
+) -> Iterator[Stores]:
+    """Open the configured stores that a studio writes to, and close them at the end."""
+    with ExitStack() as opened:
+        ledger = opened.enter_context(open_ledger(config))
+        vault = open_vault(keep, config)
+        if vault is not None:
+            opened.enter_context(vault)
+        credentials = opened.enter_context(open_credentials(config))
+        queue = partial(open_reviews, config)
+        yield Stores(ledger=ledger, vault=vault, credentials=credentials, reviews=queue)
 
 
 def _in_home(config: Config, name: str) -> Path:

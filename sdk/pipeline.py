@@ -14,14 +14,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from sdk import leaf
 from sdk.asking import question
 from sdk.complete import complete
-from sdk.config import Config, open_credentials, open_ledger, open_reviews, open_vault
+from sdk.config import Config, open_stores
 from sdk.credentials import Repository
 from sdk.decide import Judgement, asked, judge
 from sdk.errors import Refused, SDKError
@@ -95,13 +94,14 @@ class Studio:
         """Build a studio on the configured ledger, vault and repository; close it."""
         chosen = policy if isinstance(policy, Policy) else load(policy)
         with ExitStack() as opened:
-            ledger = opened.enter_context(open_ledger(config))
-            vault = open_vault(chosen.record.personal, config)
-            if vault is not None:
-                opened.enter_context(vault)
-            credentials = opened.enter_context(open_credentials(config))
-            queue = partial(open_reviews, config)
-            studio = cls(chosen, ledger, vault=vault, credentials=credentials, reviews=queue)
+            stores = opened.enter_context(open_stores(chosen.record.personal, config))
+            studio = cls(
+                chosen,
+                stores.ledger,
+                vault=stores.vault,
+                credentials=stores.credentials,
+                reviews=stores.reviews,
+            )
             studio._opened = opened.pop_all()
         return studio
 
@@ -155,7 +155,7 @@ class Studio:
         except BaseException as error:
             self._end(Admitted(call, whole, (), (), commitment), whole, error, "prompt")
             raise
-        self._tell("admitted", call)
+        self._tell("admitted", call, count=str(whole.count))
         return Admitted(call, whole, judged.findings, judged.verdicts, commitment, changed)
 
     def _allowed(self, request: Request) -> tuple[Request, Judgement, tuple[str, ...]]:

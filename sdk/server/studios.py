@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import contextmanager
 from typing import Any
 
-from sdk.config import Config, open_credentials, open_ledger, open_reviews, open_vault
+from sdk.config import Config, open_stores
 from sdk.credentials import Repository
 from sdk.encode import SUFFIXES
 from sdk.errors import RequestError
@@ -95,11 +94,11 @@ class OpenStudios:
 @contextmanager
 def open_studios(policy: Policy, config: Config | None = None) -> Iterator[OpenStudios]:
     """Open the configured ledger, vault and repository, and close them at the end."""
-    with ExitStack() as opened:
-        ledger = opened.enter_context(open_ledger(config))
-        vault = open_vault(policy.record.personal, config)
-        if vault is not None:
-            opened.enter_context(vault)
-        credentials = opened.enter_context(open_credentials(config))
-        queue = partial(open_reviews, config)
-        yield OpenStudios(policy, ledger, vault=vault, credentials=credentials, reviews=queue)
+    with open_stores(policy.record.personal, config) as stores:
+        yield OpenStudios(
+            policy,
+            stores.ledger,
+            vault=stores.vault,
+            credentials=stores.credentials,
+            reviews=stores.reviews,
+        )
