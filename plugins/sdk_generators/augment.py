@@ -7,6 +7,9 @@ discriminator is of real pictures (Karras et al. 2020, arXiv:2006.06676, section
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 
@@ -34,6 +37,14 @@ class Augment:
         r_t = real_scores.sign().mean().item()
         step = len(real_scores) / self._speed
         self.p = min(self._most, max(0.0, self.p + (step if r_t > _TARGET else -step)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The probability that was reached."""
+        return {"p": self.p}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.p = float(state["p"])
 
     def __call__(self, pictures: torch.Tensor) -> torch.Tensor:
         """(B, 3, side, side) float -1..1, the same shape; differentiable."""

@@ -23,10 +23,10 @@ from sdk_trainer_diffusion.precision import autocast
 
 from sdk import Dataset, TrainError, Watch
 
+from .fits import Average, Parts
 from .leave import save_half, write_json
 from .material import Batch, chosen
 from .recipe import Recipe
-from .run import Average
 from .words import MOST_TOKENS, SHA256, WIDTH, Words, cached_states
 
 _HEAD = 32
@@ -94,7 +94,7 @@ class Latents:
         return torch.from_numpy(self._words.states([*prompts, ""]))
 
 
-class DitFit:
+class DitFit(Parts):
     """One transformer; Muon for its hidden matrices, Adam for the rest."""
 
     about = "A latent text-to-image diffusion transformer."
@@ -131,6 +131,13 @@ class DitFit:
             torch.optim.AdamW(rest, recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0),
         ]
         self._average = Average(self.network, recipe.ema)
+        matrices, others = self._optimisers
+        self.parts = {
+            "network": self.network,
+            "average": self._average,
+            "matrices": matrices,
+            "others": others,
+        }
 
     def advance(self, batch: Batch, rate: float, progress: float) -> Mapping[str, float]:
         """Mean squared error of v = α ε - σ x (arXiv:2202.00512, appendix D)."""
@@ -195,21 +202,6 @@ class DitFit:
                     copy_function=shutil.copyfile,
                 )
         write_json(folder / "sdk.json", _extras(self._recipe, encoder_sha256))
-
-    def state(self) -> dict[str, Any]:
-        """Network, average and optimisers."""
-        return {
-            "network": self.network.state_dict(),
-            "average": self._average.state(),
-            "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` gave."""
-        self.network.load_state_dict(state["network"])
-        self._average.restore(state["average"])
-        for optimiser, kept in zip(self._optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(kept)
 
 
 def _velocity(

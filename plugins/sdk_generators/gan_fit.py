@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +12,11 @@ import torch.nn.functional as F
 from sdk import TrainError
 
 from .augment import Augment
+from .fits import Average, Parts
 from .gan_networks import Critics, Generator, Shape
 from .leave import write_network
 from .material import Batch
 from .recipe import Recipe
-from .run import Average
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +45,7 @@ class GanRecipe(Recipe):
             raise TrainError("give augment in 0..1, and wrong_words and layout from 0")
 
 
-class GanFit:
+class GanFit(Parts):
     """Generator and critics, an optimiser each."""
 
     about = "A text-conditional generative adversarial network for small pictures."
@@ -67,6 +66,14 @@ class GanFit:
             for network in (self.generator, self.critics)
         )
         self.augment = Augment(most=recipe.augment)
+        self.parts = {
+            "generator": self.generator,
+            "critics": self.critics,
+            "average": self._average,
+            "drawing": self._drawing,
+            "judging": self._judging,
+            "augment": self.augment,
+        }
 
     def advance(self, batch: Batch, rate: float, progress: float) -> Mapping[str, float]:
         """One step of the critics, one of the generator."""
@@ -118,23 +125,3 @@ class GanFit:
         """Write the averaged weights of the generator, for the backend `gan`."""
         index = {"_class_name": "ConditionalGan", **asdict(self.generator.shape)}
         write_network(folder, index, self._average.network.state_dict(), "gan", encoder_sha256)
-
-    def state(self) -> dict[str, Any]:
-        """Networks, average, optimisers, and the probability of augmentation."""
-        return {
-            "generator": self.generator.state_dict(),
-            "critics": self.critics.state_dict(),
-            "average": self._average.state(),
-            "drawing": self._drawing.state_dict(),
-            "judging": self._judging.state_dict(),
-            "p": self.augment.p,
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` gave."""
-        self.generator.load_state_dict(state["generator"])
-        self.critics.load_state_dict(state["critics"])
-        self._average.restore(state["average"])
-        self._drawing.load_state_dict(state["drawing"])
-        self._judging.load_state_dict(state["judging"])
-        self.augment.p = state["p"]

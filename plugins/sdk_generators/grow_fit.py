@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from sdk import TrainError
 
 from .augment import Augment
+from .fits import Average, Parts
 from .grow_networks import Critic, Grown, Shape
 from .leave import write_network
 from .material import Batch
 from .recipe import Recipe
-from .run import Average
 
 _R1_EVERY = 16
 _SMALLEST = 16
@@ -79,7 +79,7 @@ class GrowRecipe(Recipe):
         return sizes, 1.0
 
 
-class GrowFit:
+class GrowFit(Parts):
     """Generator and critic, an optimiser each."""
 
     about = "A progressively grown, text-conditional generative adversarial network."
@@ -94,6 +94,14 @@ class GrowFit:
             for network in (self.generator, self.critic)
         )
         self.augment = Augment(most=recipe.augment)
+        self.parts = {
+            "generator": self.generator,
+            "critic": self.critic,
+            "average": self._average,
+            "drawing": self._drawing,
+            "judging": self._judging,
+            "augment": self.augment,
+        }
         self._steps = 0
         self._stage = recipe.stage(0.0)
 
@@ -157,26 +165,13 @@ class GrowFit:
         write_network(folder, index, self._average.network.state_dict(), "gan", encoder_sha256)
 
     def state(self) -> dict[str, Any]:
-        """Networks, average, optimisers, stage, and the probability of augmentation."""
-        return {
-            "generator": self.generator.state_dict(),
-            "critic": self.critic.state_dict(),
-            "average": self._average.state(),
-            "drawing": self._drawing.state_dict(),
-            "judging": self._judging.state_dict(),
-            "p": self.augment.p,
-            "steps": self._steps,
-            "stage": list(self._stage),
-        }
+        """The parts, the steps taken and the stage that was reached."""
+        return {**super().state(), "steps": self._steps, "stage": list(self._stage)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave."""
-        self.generator.load_state_dict(state["generator"])
-        self.critic.load_state_dict(state["critic"])
-        self._average.restore(state["average"])
-        self._drawing.load_state_dict(state["drawing"])
-        self._judging.load_state_dict(state["judging"])
-        self.augment.p, self._steps = state["p"], state["steps"]
+        super().restore(state)
+        self._steps = state["steps"]
         self._stage = (int(state["stage"][0]), float(state["stage"][1]))
 
 

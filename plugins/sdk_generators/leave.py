@@ -29,7 +29,7 @@ from .material import Material
 from .recipe import Recipe
 
 if TYPE_CHECKING:
-    from .run import Fit
+    from .fits import Fit
 
 WEIGHTS = "model.safetensors"
 _COLUMNS = 8
@@ -72,8 +72,11 @@ def write_network(
 
 
 def save_half(weights: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Write weights as float16 safetensors."""
-    half = {name: w.detach().half().contiguous().clone() for name, w in weights.items()}
+    """Write weights as float16 safetensors; counters stay whole numbers."""
+    half = {
+        name: (w.half() if w.is_floating_point() else w).detach().contiguous().clone()
+        for name, w in weights.items()
+    }
     save_file(half, path, metadata={"format": "pt"})
 
 

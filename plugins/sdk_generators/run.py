@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 import math
 import pickle
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
 from sdk import Dataset, Model, TrainError, Watch, write_whole
 
+from .fits import Fit
 from .leave import card, leave, sheet
 from .material import Batch, Material, licences
 from .recipe import Recipe
@@ -26,28 +26,6 @@ _DAMAGED = (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.Unpick
 """What torch raises for files that are cut, foreign or of another network."""
 _UNBOUND = 1000
 """Parts of a run that only the clock ends, for the watch."""
-
-
-class Fit(Protocol):
-    """Networks being fitted, and how they take one step."""
-
-    about: str
-    """One sentence for the model card."""
-
-    def advance(self, batch: Batch, rate: float, progress: float, /) -> Mapping[str, float]:
-        """Take one step; return the losses by name, `loss` among them."""
-
-    def draw(self, words: torch.Tensor, noise: torch.Generator, /) -> torch.Tensor:
-        """Words → (B, 3, side, side) float, about -1..1, with the averaged weights."""
-
-    def write(self, folder: Path, encoder_sha256: str, /) -> None:
-        """Leave configuration and averaged weights (safetensors, float16) in an empty folder."""
-
-    def state(self) -> dict[str, Any]:
-        """Everything that is needed to go on, as `torch.load(weights_only=True)` reads it."""
-
-    def restore(self, state: Mapping[str, Any], /) -> None:
-        """Go on from what `state` gave."""
 
 
 R = TypeVar("R", bound=Recipe)
@@ -167,30 +145,3 @@ class _Run:
                 "use an empty folder to start anew"
             ) from exc
         _log.info("going on at step %d", self.step)
-
-
-class Average:
-    """An exponential moving average of a network's weights: what is drawn with and exported."""
-
-    def __init__(self, network: Any, keep: float) -> None:
-        self.network: Any = copy.deepcopy(network).eval().requires_grad_(False)
-        self._keep = keep
-        self._steps = 0
-
-    @torch.no_grad()
-    def follow(self, network: torch.nn.Module) -> None:
-        """Move a little towards `network`, faster in the first steps."""
-        self._steps += 1
-        keep = min(self._keep, (1 + self._steps) / (10 + self._steps))
-        theirs = dict(network.named_parameters())
-        for name, own in self.network.named_parameters():
-            own.lerp_(theirs[name], 1 - keep)
-
-    def state(self) -> dict[str, Any]:
-        """Weights and the number of steps."""
-        return {"weights": self.network.state_dict(), "steps": self._steps}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` gave."""
-        self.network.load_state_dict(state["weights"])
-        self._steps = state["steps"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +12,11 @@ from PIL import Image
 
 from sdk import Dataset, Pixels, TrainError, Watch
 
+from .fits import Average, Parts
 from .folder import bundled
 from .leave import write_network
 from .material import Batch, chosen, scaled
 from .recipe import Recipe
-from .run import Average
 from .style_loss import Losses, smoothness
 from .style_network import Shape, Styler
 from .style_optimise import to_tensor
@@ -74,7 +73,7 @@ class Canvases:
         return self._pictures[torch.from_numpy(places)].float() / 127.5 - 1
 
 
-class StyleFit:
+class StyleFit(Parts):
     """One network, one optimiser, the looks of all styles."""
 
     about = "A feed-forward style network: a picture and a style's name to a picture."
@@ -89,6 +88,11 @@ class StyleFit:
         self.network = Styler(Shape(styles=tuple(examples), width=recipe.width)).train()
         self._average = Average(self.network, recipe.ema)
         self._optimiser = torch.optim.Adam(self.network.parameters(), recipe.learning_rate)
+        self.parts = {
+            "network": self.network,
+            "average": self._average,
+            "optimiser": self._optimiser,
+        }
 
     def advance(self, batch: Batch, rate: float, progress: float) -> Mapping[str, float]:
         """One style a step: its Gram matrices are of one picture."""
@@ -117,20 +121,6 @@ class StyleFit:
         """Write the averaged weights, for the backend and refiner `style`."""
         index = {"_class_name": "FeedForwardStyle", **asdict(self.network.shape)}
         write_network(folder, index, self._average.network.state_dict(), "style", encoder_sha256)
-
-    def state(self) -> dict[str, Any]:
-        """Network, average and optimiser."""
-        return {
-            "network": self.network.state_dict(),
-            "average": self._average.state(),
-            "optimiser": self._optimiser.state_dict(),
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` gave."""
-        self.network.load_state_dict(state["network"])
-        self._average.restore(state["average"])
-        self._optimiser.load_state_dict(state["optimiser"])
 
 
 def style_picture(name: str) -> tuple[str, Pixels]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from sdk import TrainError
 
+from .fits import Average, Parts
 from .leave import write_network
 from .material import Batch
 from .recipe import Recipe
-from .run import Average
 from .vae_network import Shape, Vae
 
 
@@ -39,7 +38,7 @@ class VaeRecipe(Recipe):
             )
 
 
-class VaeFit:
+class VaeFit(Parts):
     """One network, one optimiser."""
 
     about = "A conditional variational autoencoder: words and a latent to a small picture."
@@ -54,6 +53,11 @@ class VaeFit:
         self._optimiser = torch.optim.AdamW(
             self.network.parameters(), recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
         )
+        self.parts = {
+            "network": self.network,
+            "average": self._average,
+            "optimiser": self._optimiser,
+        }
 
     def advance(self, batch: Batch, rate: float, progress: float) -> Mapping[str, float]:
         """Absolute and squared error, edges, the colour of 4×4 areas, and nats of the latents."""
@@ -87,20 +91,6 @@ class VaeFit:
         """Write the averaged weights, for the backend `vae`."""
         index = {"_class_name": "ConditionalVae", **asdict(self.network.shape)}
         write_network(folder, index, self._average.network.state_dict(), "vae", encoder_sha256)
-
-    def state(self) -> dict[str, Any]:
-        """Network, average and optimiser."""
-        return {
-            "network": self.network.state_dict(),
-            "average": self._average.state(),
-            "optimiser": self._optimiser.state_dict(),
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` gave."""
-        self.network.load_state_dict(state["network"])
-        self._average.restore(state["average"])
-        self._optimiser.load_state_dict(state["optimiser"])
 
 
 def _nats(
