@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from sdk.audits.estimates import AttributeEstimator, Confusion, Estimate, findings_of
     from sdk.audits.monitor import Monitor
     from sdk.audits.sampling import Sampler
+    from sdk.config import open_ledger
     from sdk.data.signals import do_not_train, reserved
     from sdk.durable import write_whole
+    from sdk.energy import Energy, Meter
     from sdk.errors import (
         BackendError,
         Cancelled,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     )
     from sdk.inputs import InputImage
     from sdk.keys import SigningCredential
+    from sdk.ledger import Ledger
     from sdk.manifests import ManifestStore, read_manifests
     from sdk.phases import Released, Result
     from sdk.pipeline import Studio
@@ -95,15 +98,18 @@ __all__ = [
     "Decision",
     "Detection",
     "Drift",
+    "Energy",
     "Estimate",
     "Event",
     "Finding",
     "ImageFilter",
     "InputImage",
     "Item",
+    "Ledger",
     "LedgerError",
     "ManifestStore",
     "MarkError",
+    "Meter",
     "Model",
     "Monitor",
     "Observer",
@@ -143,6 +149,7 @@ __all__ = [
     "hookimpl",
     "in_tiles",
     "media_type_of",
+    "open_ledger",
     "read_manifests",
     "readings",
     "reserved",
@@ -150,6 +157,9 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "config": """
+        open_ledger
+    """,
     "data.signals": """
         do_not_train reserved
     """,
@@ -168,6 +178,9 @@ _ROOMS = {
     "audits.sampling": """
         Sampler
     """,
+    "energy": """
+        Energy Meter
+    """,
     "errors": """
         BackendError Cancelled DataError LedgerError MarkError OutputError PluginError
         PolicyError Refused RequestError SDKError SealError TrainError VerifyError
@@ -184,6 +197,9 @@ _ROOMS = {
     """,
     "keys": """
         SigningCredential
+    """,
+    "ledger": """
+        Ledger
     """,
     "manifests": """
         ManifestStore read_manifests

@@ -11,7 +11,9 @@ import typer
 from sdk.terminal import FAILED, AsJson, answer, app, errors, leave, note, say
 
 if TYPE_CHECKING:
+    from sdk.energy import Spent
     from sdk.ledger import Ledger
+    from sdk.types import JSON
 
 ledger = app("The tamper-evident log of every call.")
 
@@ -58,6 +60,28 @@ def show(at: _At, as_json: AsJson = False) -> None:
         else:
             say(f"leaf {entry.index}  {entry.leaf_hash}")
             say(json.dumps(entry.leaf, indent=2, sort_keys=True))
+
+
+@ledger.command()
+def energy(as_json: AsJson = False) -> None:
+    """Add up what pictures cost in energy, each sum with its method (observer `energy`)."""
+    from sdk.checkpoint import PublicKey
+    from sdk.energy import spent_in
+
+    with errors(as_json), _open() as log:
+        size = PublicKey.parse(log.public_key).open(log.checkpoint()).size
+        found = spent_in(log.entry(index).leaf for index in range(size))
+    if as_json:
+        answer([_energy_row(one) for one in found])
+        return
+    for one in found:
+        say(f"{one.energy.joules:,.1f} J for {one.pictures:,} pictures: {one.per_picture:,.2f} J a "
+            f"picture, {one.per_megapixel_step:,.2f} J a megapixel-step")  # fmt: skip
+        say(f"  {one.energy.quality}, by {one.energy.method}: {one.energy.assumptions}")
+    if not found:
+        say(
+            "no entry of energy; name the observer in the policy: observers = [{plugin = 'energy'}]"
+        )
 
 
 @ledger.command()
@@ -136,6 +160,16 @@ def erase(
             )
         else:
             say(f"erased {erasure.commitments} commitments; receipt {erasure.receipt.leaf_hash}")
+
+
+def _energy_row(spent: Spent) -> dict[str, JSON]:
+    return {
+        **asdict(spent.energy),
+        "pictures": spent.pictures,
+        "megapixel_steps": spent.megapixel_steps,
+        "joules_per_picture": spent.per_picture if spent.pictures else None,
+        "joules_per_megapixel_step": spent.per_megapixel_step if spent.megapixel_steps else None,
+    }
 
 
 def _open() -> Ledger:

@@ -113,7 +113,7 @@ class Refiner(Protocol):
 
 
 class Observer(Protocol):
-    """Watches calls for progress and telemetry: the one part that fails open."""
+    """Watches calls: the one part that fails open.  `kinds`, if it has them, are all it hears."""
 
     def saw(self, event: Event, /) -> None:
         """Take note of an event, quickly.  Raising or hanging is counted, and changes nothing."""

@@ -42,7 +42,8 @@ class Narrator:
             kind=kind, call=call, at_s=time.monotonic(), done=done, total=total, detail=detail
         )
         for observer in self._observers:
-            if observer.name not in self._hung:
+            kinds = getattr(observer.part, "kinds", None)
+            if observer.name not in self._hung and (kinds is None or kind in kinds):
                 self._pass(observer, event)
 
     def _pass(self, observer: Named[Observer], event: Event) -> None:

@@ -175,8 +175,10 @@ class Studio:
         """Draw and refine one batch; a cancelled picture never gets further than here."""
         calls = [job.admitted.call for job in jobs]
         drawn = draw(self._parts, [j.request for j in jobs], self._tell.watch(calls, watch))
-        for call in calls:
-            self._tell("drawn", call)
+        for call, job in zip(calls, jobs, strict=True):
+            asked_for = (job.request.width, job.request.height, job.request.steps)
+            width, height, steps = map(str, asked_for)
+            self._tell("drawn", call, width=width, height=height, steps=steps)
         return [Draft(j.admitted, j.index, j.request, *d) for j, d in zip(jobs, drawn, strict=True)]
 
     def finish(self, draft: Draft, to: Path | None) -> Released:

@@ -23,11 +23,11 @@ PLUGINS = HOUSE / "plugins"
 LADDER = """
     errors version home formats jumbf reading durable
 
-    pixels tlog types reasons
+    pixels tlog types reasons energy
     canonical certs keyfile models output report sealing sql_file sql_server terminal xmp
     when tables strictness packs policy
     checkpoint fingerprint animation inputs engine manifests lineage certprofile explain render
-    sarif sql tiling training trust
+    sarif sql tiling training trust signatures kms token outside
 
     label second_opinion claims credentials encode views evidence keys request vault_store attest
     options
@@ -73,7 +73,7 @@ WINGS: dict[str, str] = {
         signals shape screens duplicates splits prepared cards parts prepare collect check
     """,
     "evaluation": "frechet draw words memory codec measure page run",
-    "runs": "energy folder live used cards go",
+    "runs": "folder live used cards go",
     "batch": "asked names examiner worker pool results",
     "rubric": "facts checks verdict",
     "detection": "statement jws stamping",

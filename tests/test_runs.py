@@ -17,7 +17,7 @@ from sdk.contract import Quiet
 from sdk.errors import Cancelled, DataError, PluginError, TrainError
 from sdk.keys import SigningCredential
 from sdk.runs.cards import read_card
-from sdk.runs.energy import Meter
+from sdk.energy import Meter
 from sdk.runs.go import Asked, go
 from sdk.runs.used import Recorded
 

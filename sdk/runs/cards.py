@@ -69,6 +69,8 @@ def model_card(
             "watt_hours": round(sum(s.joules for s in sessions) / 3600, 3),
             "method": " then ".join(dict.fromkeys(s.method for s in sessions if s.method)),
             "assumptions": "; ".join(dict.fromkeys(s.assumptions for s in sessions)),
+            "quality": " then ".join(dict.fromkeys(s.quality for s in sessions if s.quality))
+            or "unknown",
         },
         "last": dict(last.items()),
     }
@@ -161,7 +163,7 @@ def card_page(card: dict[str, JSON]) -> str:
         "",
         "## Cost",
         "",
-        f"{energy['watt_hours']} Wh by {energy['method'] or 'no method'} "
+        f"{energy['watt_hours']} Wh, {energy['quality']}, by {energy['method'] or 'no method'} "
         f"({energy['assumptions'] or 'nothing was measured'}).",
         "",
     ]

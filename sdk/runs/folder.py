@@ -35,6 +35,7 @@ class Session:
     joules: float = 0.0
     method: str = ""
     assumptions: str = ""
+    quality: str = ""
     outcome: str = "running"
     """`running`, `finished`, `stopped`, `killed`, or the error's class."""
     threads: int = 0

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sdk.attest import sign_folder
+from sdk.energy import Meter
 from sdk.errors import Cancelled, PluginError, SDKError, TrainError
 from sdk.hookspecs import Trainer
 from sdk.keys import SigningCredential
 from sdk.registry import Registry, installed
 from sdk.runs.cards import model_card, recipe_of, write_card
-from sdk.runs.energy import Meter
 from sdk.runs.folder import RunFolder, Session
 from sdk.runs.live import Events, Live, Nowhere
 from sdk.runs.used import Recorded
@@ -178,6 +178,7 @@ def _account(session: Session, meter: Meter, started: float, steps: int) -> None
     session.seconds = round(time.monotonic() - started, 1)
     session.joules = round(energy.joules, 1)
     session.method, session.assumptions = energy.method, energy.assumptions
+    session.quality = energy.quality
     session.steps = steps
 
 
