@@ -3,10 +3,17 @@
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
 from shell import place
 from small_parts import House
 
 __all__ = ["place"]
+
+# A busy machine is no failure, and a run that passed passes again.
+settings.register_profile(
+    "here", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("here")
 
 
 def pytest_configure(config):

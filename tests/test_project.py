@@ -71,7 +71,8 @@ def test_a_failing_test_fails_make(tmp_path: Path):
 
 def test_no_file_names_a_package_host():
     hosts = re.compile(r"--(extra-)?index-url|--registry|(?:pypi|npmjs|debian)\.(?:org|net|python)")
-    for path in [ROOT / "Makefile", ROOT / "pyproject.toml", ROOT / ".ci/run", *scripts()]:
+    locks = (ROOT / "scripts").glob("*/package*.json")
+    for path in [ROOT / "Makefile", ROOT / "pyproject.toml", ROOT / ".ci/run", *scripts(), *locks]:
         assert not hosts.search(path.read_text("utf-8")), path
 
 
@@ -79,7 +80,9 @@ def scripts() -> list[Path]:
     return [p for p in (ROOT / "scripts").iterdir() if p.is_file()]
 
 
-@pytest.mark.parametrize("script", ["scripts/postgres", ".ci/run"])
+@pytest.mark.parametrize(
+    "script", ["scripts/node", "scripts/postgres", "scripts/softhsm", ".ci/run"]
+)
 def test_shell_scripts_parse(script: str):
     done = subprocess.run(["bash", "-n", ROOT / script], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr

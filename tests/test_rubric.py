@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from every_kind import FORMATS, KINDS, Workshop
 from hypothesis import given
 from hypothesis import strategies as st
 from shell import run
@@ -70,6 +71,49 @@ def test_what_is_written_here_keeps_every_check(
     assert found.lines()[0].startswith("x: 31 of 31 checks")
     assert found.passed
     assert {entry["result"] for entry in found.to_json()["checks"]} == {"pass"}
+
+
+DRAWN = [("c2pa.created", "trainedAlgorithmicMedia")]
+REDRAWN = [("c2pa.opened", ""), ("c2pa.edited", "compositeWithTrainedAlgorithmicMedia")]
+ENLARGED = [("c2pa.resized", "algorithmicallyEnhanced")]
+BOUND = [("c2pa.watermarked.bound", "")]
+SAID = {
+    "txt2img": DRAWN + BOUND,
+    "img2img": REDRAWN + BOUND,
+    "inpaint": REDRAWN + BOUND,
+    "sketch": REDRAWN + BOUND,
+    "upscale": DRAWN + ENLARGED + BOUND,
+    "upscale-img2img": REDRAWN + ENLARGED + BOUND,
+    "style": [*DRAWN, ("c2pa.filtered", "trainedAlgorithmicMedia"), *BOUND],
+    "variation": REDRAWN + BOUND,
+}
+"""Kind → its actions with the codes of their digitalSourceType."""
+
+
+def source_type(action: dict) -> str:
+    return str(action.get("digitalSourceType", "")).rsplit("/", 1)[-1]
+
+
+def relationships(assertions: dict) -> list[tuple[str, bool]]:
+    """What went in, and whether it brought a manifest of its own."""
+    listed = [data for label, data in assertions.items() if label.startswith("c2pa.ingredient")]
+    return sorted((data["relationship"], "activeManifest" in data) for data in listed)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_call_says_rightly_what_happened(tmp_path: Path, kind: str) -> None:
+    with Workshop(tmp_path) as workshop:
+        for media_type in FORMATS:
+            (tmp_path / "x").write_bytes(workshop.make(kind, media_type))
+            with open_file(tmp_path / "x") as file:
+                document = read_source(file, "x").crjson(b"")
+            found = judged("x", document)
+            assert (found.kept, found.passed) == (31, True), found.lines()
+            assertions = document["manifests"][0]["assertions"]
+            actions = assertions["c2pa.actions.v2"]["actions"]
+            assert [(a["action"], source_type(a)) for a in actions] == SAID[kind]
+            parent = [("parentOf", kind == "variation")] if SAID[kind][0] == REDRAWN[0] else []
+            assert relationships(assertions) == [("inputTo", False), *parent]
 
 
 @pytest.fixture(scope="module")
