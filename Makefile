@@ -79,7 +79,7 @@ $(VENV)/.demo: $(VENV)/.python pyproject.toml
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.python pyproject.toml
-	$(INSTALL) '.[generate,safety,postgres,engines,timestamp,hsm,cel,bedrock,train,data,audit,serve,docs,dev]'
+	$(INSTALL) '.[generate,safety,postgres,engines,timestamp,hsm,kms,cel,bedrock,train,data,audit,serve,docs,dev]'
 	@touch $@ $(VENV)/.demo
 
 clean:

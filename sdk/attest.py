@@ -23,12 +23,13 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from sdk.certs import load_chain
 from sdk.durable import write_whole
 from sdk.errors import SealError, VerifyError
 from sdk.keys import DEVELOPMENT, SigningCredential
+from sdk.signatures import der
 
 SIGNATURE = "model.sig"
 _BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -62,10 +63,8 @@ def sign_folder(folder: Path, credential: SigningCredential) -> Path:
     """Sign all files of `folder`, links and hidden files refused; returns the signature's path.
 
     Raises:
-        SealError: there is nothing to sign, the key lies elsewhere, or it cannot be written.
+        SealError: there is nothing to sign, the key did not sign, or it cannot be written.
     """
-    if not credential.key:
-        raise SealError("asked to sign a folder with a key in a token or service; give a key file")
     digests = _digests(folder)
     if not digests:
         raise SealError(f"asked to sign {folder.name}, found no file in it")
@@ -74,6 +73,8 @@ def sign_folder(folder: Path, credential: SigningCredential) -> Path:
         {"rawBytes": _b64(certificate.public_bytes(Encoding.DER))}
         for certificate in load_chain(credential.chain)
     ]
+    leaf = load_chain(credential.chain)[0].public_key()
+    signature = der(leaf, credential.sign(_pae(payload)))
     bundle = {
         "mediaType": _BUNDLE,
         "verificationMaterial": {
@@ -83,7 +84,7 @@ def sign_folder(folder: Path, credential: SigningCredential) -> Path:
         "dsseEnvelope": {
             "payload": _b64(payload),
             "payloadType": _PAYLOAD,
-            "signatures": [{"sig": _b64(_sign(credential, _pae(payload))), "keyid": ""}],
+            "signatures": [{"sig": _b64(signature), "keyid": ""}],
         },
     }
     path = folder / SIGNATURE
@@ -205,17 +206,6 @@ def _pae(payload: bytes) -> bytes:
     """Pre-authentication encoding (DSSE protocol 1.0)."""
     head = f"DSSEv1 {len(_PAYLOAD)} {_PAYLOAD} {len(payload)} "
     return head.encode() + payload
-
-
-def _sign(credential: SigningCredential, data: bytes) -> bytes:
-    key = load_pem_private_key(credential.key, password=None)
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        return key.sign(data, ec.ECDSA(_CURVE_HASH[key.curve.key_size]))
-    if isinstance(key, ed25519.Ed25519PrivateKey):
-        return key.sign(data)
-    assert isinstance(key, rsa.RSAPrivateKey)
-    pss = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256.digest_size)
-    return key.sign(data, pss, hashes.SHA256())
 
 
 def _verifies(leaf: x509.Certificate, data: bytes, signature: bytes) -> bool:

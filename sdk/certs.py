@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sdk.errors import SealError
 
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
+PSS = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32)
+"""Of PS256 (RFC 7518, 3.5)."""
 
 EMAIL = ExtendedKeyUsageOID.EMAIL_PROTECTION
 C2PA_CLAIM_SIGNING = x509.ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
@@ -35,46 +39,64 @@ class NewChain:
     chain_pem: bytes
     """Leaf, then intermediate: what is put into manifests."""
     key_pem: bytes = field(repr=False)
-    """The leaf's private key, PKCS #8 without password."""
+    """The leaf's private key, PKCS #8 without password; empty where it lies elsewhere."""
 
 
 def new_chain(
-    *, organization: str, common_name: str, days: float = 365, alg: str = "es256"
+    *,
+    organization: str,
+    common_name: str,
+    days: float = 365,
+    alg: str = "es256",
+    leaf_key: object = None,
 ) -> NewChain:
     """Make root → intermediate → leaf with the profile that C2PA asks for.
+
+    `leaf_key` is the public half of a key that lies elsewhere; it decides the algorithm.
 
     Raises:
         SealError: an unknown algorithm, or names that a certificate cannot hold.
     """
+    alg = algorithm_of(leaf_key) if leaf_key is not None else alg
     keys = [new_key(alg) for _ in range(3)]
+    publics = [key.public_key() for key in keys]
+    if leaf_key is not None:
+        publics[2] = cast("PublicKey", leaf_key)
     names = [f"{common_name} root", f"{common_name} intermediate", common_name]
     try:
         subjects = [_subject(organization, name) for name in names]
         start = datetime.now(UTC) - timedelta(minutes=5)
         end = start + timedelta(days=days, minutes=5)
-        root = _certify(subjects[0], keys[0], subjects[0], keys[0], (start, end), ca=2)
-        middle = _certify(subjects[1], keys[1], subjects[0], keys[0], (start, end), ca=0)
-        leaf = _certify(subjects[2], keys[2], subjects[1], keys[1], (start, end), ca=None)
+        root = _certify(subjects[0], publics[0], subjects[0], keys[0], (start, end), ca=2)
+        middle = _certify(subjects[1], publics[1], subjects[0], keys[0], (start, end), ca=0)
+        leaf = _certify(subjects[2], publics[2], subjects[1], keys[1], (start, end), ca=None)
     except (ValueError, OverflowError) as exc:
         raise SealError(
             f"asked for certificates of {organization!r}, found {exc}; give other names or days"
         ) from exc
     pem = [cert.public_bytes(Encoding.PEM) for cert in (root, middle, leaf)]
-    key_pem = keys[2].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    key_pem = b"" if leaf_key is not None else _pem(keys[2])
     return NewChain(root_pem=pem[0], chain_pem=pem[2] + pem[1], key_pem=key_pem)
 
 
 def new_request(
-    *, organization: str, common_name: str, country: str, alg: str = "es256"
+    *,
+    organization: str,
+    common_name: str,
+    country: str,
+    alg: str = "es256",
+    key: Key | None = None,
 ) -> tuple[bytes, bytes]:
     """Make a key and a request for a C2PA claim signing certificate; returns both as PEM.
 
+    With `key`, one that lies elsewhere (`sdk.outside.issuing`), no key is made and none returned.
     Subject and usages are those of the leaf profile of the C2PA conformance programme 0.2.
 
     Raises:
         SealError: an unknown algorithm, or names that a certificate cannot hold.
     """
-    key = new_key(alg)
+    own = key or new_key(alg)
+    pss = PSS if key is not None and isinstance(key, rsa.RSAPrivateKey) else None
     try:
         named = _subject(organization, common_name)
         place = x509.NameAttribute(NameOID.COUNTRY_NAME, country)
@@ -84,15 +106,14 @@ def new_request(
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(is_ca=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([EMAIL, C2PA_CLAIM_SIGNING]), critical=False)
-            .sign(key, _digest(key))
+            .sign(own, _digest(own), rsa_padding=pss)
         )
     except ValueError as exc:
         raise SealError(
             f"asked for a request of {organization!r} in {country!r}, found {exc}; "
             "give names of 1 to 64 characters and a country of two letters"
         ) from exc
-    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return request.public_bytes(Encoding.PEM), key_pem
+    return request.public_bytes(Encoding.PEM), _pem(own) if key is None else b""
 
 
 def new_key(alg: str) -> Key:
@@ -156,7 +177,7 @@ def _subject(organization: str, common_name: str) -> x509.Name:
 
 def _certify(
     subject: x509.Name,
-    key: Key,
+    public: PublicKey,
     issuer: x509.Name,
     issuer_key: Key,
     valid: tuple[datetime, datetime],
@@ -165,7 +186,7 @@ def _certify(
 ) -> x509.Certificate:
     """Issue one certificate; `ca` is the path length of a CA, None for a leaf."""
     is_ca = ca is not None
-    public, issuing = key.public_key(), issuer_key.public_key()
+    issuing = issuer_key.public_key()
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -185,8 +206,18 @@ def _certify(
     return builder.sign(issuer_key, _digest(issuer_key))
 
 
-def _digest(key: Key) -> hashes.SHA256 | None:
-    return None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+def _pem(key: Key) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _digest(key: Key) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
+    """Return the hash of a key's own algorithm: a key in a service signs with no other."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return None
+    alg = algorithm_of(key.public_key())
+    if alg == "es384":
+        return hashes.SHA384()
+    return hashes.SHA512() if alg == "es512" else hashes.SHA256()
 
 
 def _key_usage(is_ca: bool) -> x509.KeyUsage:

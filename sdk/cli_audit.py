@@ -101,7 +101,7 @@ def report(
     margin: Annotated[float, typer.Option(help="Counts: of equivalence.")] = 0.05,
     control: Annotated[str, typer.Option(help="Counts: bh or holm.")] = "bh",
     chain: Annotated[Path | None, typer.Option(help="PEM certificates that sign.")] = None,
-    key: Annotated[Path | None, typer.Option(help="PEM key of --chain.")] = None,
+    key: Annotated[str, typer.Option(help="PEM key of --chain, or awskms:… or pkcs11:….")] = "",
     fail_on: Annotated[str, typer.Option(help="differs or undecided: exit 6.")] = "never",
     as_json: AsJson = False,
 ) -> None:
@@ -252,10 +252,10 @@ def halves(text: str) -> tuple[str, str]:
     return left.strip(), right.strip()
 
 
-def _credential(chain: Path | None, key: Path | None, config: Config) -> SigningCredential:
+def _credential(chain: Path | None, key: str, config: Config) -> SigningCredential:
     from sdk.keys import SigningCredential
 
-    if (chain is None) != (key is None):
+    if (chain is None) != (not key):
         raise AuditError("asked to sign with --chain or --key alone; give both")
     if chain and key:
         return SigningCredential.open(chain, key)

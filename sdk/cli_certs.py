@@ -21,6 +21,9 @@ Chain = Annotated[Path, typer.Argument(metavar="CHAIN", help="PEM, leaf first.")
 Organization = Annotated[str, typer.Option(help="Organization in the subject.")]
 Name = Annotated[str, typer.Option(help="Common name in the subject.")]
 Algorithm = Annotated[str, typer.Option(help="es256, es384, es512, ps256 or ed25519.")]
+Elsewhere = Annotated[
+    str, typer.Option(metavar="URI", help="A key that lies elsewhere: awskms:… or pkcs11:….")
+]
 
 
 @certs.command("init")
@@ -30,24 +33,32 @@ def init(
     name: Name,
     days: Annotated[int, typer.Option(min=1, help="How long all three certificates live.")] = 365,
     alg: Algorithm = "es256",
+    key: Elsewhere = "",
     as_json: AsJson = False,
 ) -> None:
     """Make a root, an intermediate and a leaf of your own, and the leaf's key.
 
     The keys of root and intermediate are not kept: the next chain is a new one.  Verifiers trust
-    it where root.pem is on their list.
+    it where root.pem is on their list.  With --key the leaf is for a key that exists, in a token
+    or a cloud service; it decides the algorithm, and no key.pem is written.
     """
     from sdk.certs import new_chain
     from sdk.keys import files_of, write_folder
+    from sdk.outside import open_key
 
     with errors(as_json):
-        chain = new_chain(organization=organization, common_name=name, days=days, alg=alg)
-        write_folder(folder, files_of(chain))
+        public = open_key(key).public_key() if key else None
+        chain = new_chain(
+            organization=organization, common_name=name, days=days, alg=alg, leaf_key=public
+        )
+        files = files_of(chain)
+        write_folder(folder, files)
         if as_json:
-            answer({"folder": str(folder), "files": ["root.pem", "chain.pem", "key.pem"]})
-        else:
-            say(f"wrote    {folder}/root.pem   give it to whoever shall trust you")
-            say(f"wrote    {folder}/chain.pem  signer setting `certificate`")
+            answer({"folder": str(folder), "files": [*files]})
+            return
+        say(f"wrote    {folder}/root.pem   give it to whoever shall trust you")
+        say(f"wrote    {folder}/chain.pem  signer setting `certificate`")
+        if not key:
             say(f"wrote    {folder}/key.pem    signer setting `key`; keep it secret")
 
 
@@ -78,24 +89,33 @@ def csr(
     name: Name,
     country: Annotated[str, typer.Option(help="Two letters.")],
     alg: Algorithm = "es256",
+    key: Elsewhere = "",
     as_json: AsJson = False,
 ) -> None:
     """Make a key and a request for a certificate of the C2PA conformance programme.
 
-    Organization and name must be those of the product's entry in the programme's list.
+    Organization and name must be those of the product's entry in the programme's list.  With
+    --key the request is for a key that exists, in a token or a cloud service, and signed by it.
     """
     from sdk.certs import new_request
     from sdk.keys import write_folder
+    from sdk.outside import issuing, open_key
 
     with errors(as_json):
-        request, key = new_request(
-            organization=organization, common_name=name, country=country, alg=alg
+        request, pem = new_request(
+            organization=organization,
+            common_name=name,
+            country=country,
+            alg=alg,
+            key=issuing(open_key(key)) if key else None,
         )
-        write_folder(folder, {"request.pem": request, "key.pem": key})
+        files = {"request.pem": request} | ({"key.pem": pem} if pem else {})
+        write_folder(folder, files)
         if as_json:
-            answer({"folder": str(folder), "files": ["request.pem", "key.pem"]})
-        else:
-            say(f"wrote    {folder}/request.pem  send it to the certificate authority")
+            answer({"folder": str(folder), "files": [*files]})
+            return
+        say(f"wrote    {folder}/request.pem  send it to the certificate authority")
+        if pem:
             say(f"wrote    {folder}/key.pem      keep it secret")
 
 

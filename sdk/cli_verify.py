@@ -85,7 +85,7 @@ def verify(
     certificate: Annotated[
         str, typer.Option(help="PEM chain that signs the result; a development one by default.")
     ] = "",
-    key: Annotated[str, typer.Option(help="PEM key of that chain.")] = "",
+    key: Annotated[str, typer.Option(help="PEM key of that chain, or awskms:… or pkcs11:….")] = "",
     timestamp_url: Annotated[
         str, typer.Option(help="Authority to time-stamp the result (extra `timestamp`).")
     ] = "",

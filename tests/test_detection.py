@@ -23,7 +23,7 @@ from sdk.certs import new_chain
 from sdk.contract import sample
 from sdk.detection.jws import Changed, checked, signature_of, signed, stamped
 from sdk.encode import encode
-from sdk.errors import VerifyError
+from sdk.errors import SealError, VerifyError
 from sdk.keys import SigningCredential
 
 SCHEMA = json.loads(
@@ -107,9 +107,14 @@ def test_only_a_chain_that_leads_to_a_root_is_trusted(chain, document) -> None:
     assert not found.leads_to([leaf]), "a leaf issues nothing"
 
 
-def test_a_key_that_lies_elsewhere_signs_no_result(chain) -> None:
-    with pytest.raises(VerifyError, match="PEM key"):
-        signed(STATEMENT, SigningCredential.outside(chain.chain_pem))
+def test_a_key_that_lies_elsewhere_signs_and_another_key_does_not(chain) -> None:
+    own = SigningCredential.make(chain.chain_pem, chain.key_pem)
+    elsewhere = SigningCredential.outside(chain.chain_pem, own.sign)
+    assert checked(json.dumps(signed(STATEMENT, elsewhere))).statement == STATEMENT
+    other = new_chain(organization="Lab", common_name="Other")
+    wrong = SigningCredential.make(other.chain_pem, other.key_pem)
+    with pytest.raises(SealError, match="by another key"):
+        signed(STATEMENT, SigningCredential.outside(chain.chain_pem, wrong.sign))
 
 
 @given(st.text(max_size=80) | st.dictionaries(st.text(max_size=9), st.integers()).map(json.dumps))

@@ -89,7 +89,8 @@ def test_every_sdk_command_in_a_shell_block_exists_with_its_options(page: str):
             continue
         path = (
             words[1:3]
-            if words[1] in ("ledger", "policy", "plugin", "keys", "bench", "review", "audit")
+            if words[1]
+            in ("ledger", "policy", "plugin", "keys", "bench", "review", "audit", "certs", "trust")
             else words[1:2]
         )
         shown = docs.help_of(tuple(path))

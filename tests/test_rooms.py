@@ -29,7 +29,7 @@ LADDER = """
     checkpoint fingerprint animation inputs engine manifests lineage certprofile explain render
     sarif sql tiling training trust signatures kms token outside
 
-    label second_opinion claims credentials encode views evidence keys request vault_store attest
+    label second_opinion claims credentials encode views endurance evidence keys request vault_store attest
     options
     ledger_store ledger_audit ledger_tiles ledger_writer
     review_item reviews

@@ -24,7 +24,7 @@ from sdk import (
 )
 
 from .manifest import definition, parent, soft_binding
-from .remote import RemoteKey, Token
+from .remote import RemoteKey, token_uri
 from .settings import one_of, read_pem
 from .update import add_timestamp, c2pa_errors
 
@@ -77,9 +77,10 @@ class C2PASigner:
         `allowed`); `tampered_parent` says what happens to an input picture whose credentials do
         not verify (`refuse`, `record`).  `timestamp_url` is an RFC 3161 authority, the only
         network address that is ever called; where it does not answer, `timestamp` = `require`
-        refuses the picture and `best-effort` signs it without a time-stamp.  Instead of `key`,
+        refuses the picture and `best-effort` signs it without a time-stamp.  `key` may also be
+        the URI of a key that lies elsewhere (`awskms:…`, `pkcs11:…`, `sdk.outside`).  Instead,
         `pkcs11` names a token (`module`, `token`, `key`, `pin_file`), or `sign` is a function
-        that signs: for key services, from Python.
+        that signs: for other key services, from Python.
 
         Raises:
             PluginError: a setting is not one of its values, or certificate and key are not both
@@ -98,17 +99,15 @@ class C2PASigner:
             )
         if timestamp_url and timestamp == "require":
             self.provides = frozenset({"c2pa", "time-stamp"})
-        self._remote: RemoteKey | None = None
-        if certificate and key:
-            self.credential = SigningCredential.open(certificate, key)
+        key = token_uri(pkcs11) if pkcs11 else key
+        if certificate and sign is not None:
+            self.credential = SigningCredential.outside(read_pem(certificate), sign)
         elif certificate:
-            self.credential = SigningCredential.outside(read_pem(certificate))
-            token = Token(pkcs11, self.credential.alg).sign if pkcs11 else sign
-            assert token is not None
-            self._remote = RemoteKey(token)
+            self.credential = SigningCredential.open(certificate, key)
         else:
             place = Path(home).expanduser() if home else None
             self.credential = SigningCredential.development(place)
+        self._remote = None if self.credential.key else RemoteKey(self.credential.sign)
         self._anchors = read_pem(trust) if trust else b""
         self._mining = training_mining
         self._records_tampered = tampered_parent == "record"

@@ -15,35 +15,20 @@ import binascii
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
-)
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from sdk.certs import load_chain
-from sdk.errors import AuditError
+from sdk.certs import algorithm_of, load_chain
+from sdk.errors import AuditError, SealError
 from sdk.keys import SigningCredential
+from sdk.signatures import fits
 
 TYPE = "audit-report+jws"
 _NAMES = {"es256": "ES256", "es384": "ES384", "es512": "ES512", "ps256": "PS256"}
 _NAMES |= {"ed25519": "EdDSA"}
 """C2PA's names of algorithms → those of RFC 7518 section 3.1 and RFC 8037 section 3.1."""
-_ELLIPTIC: dict[str, tuple[str, int, hashes.HashAlgorithm]] = {
-    "ES256": ("secp256r1", 32, hashes.SHA256()),
-    "ES384": ("secp384r1", 48, hashes.SHA384()),
-    "ES512": ("secp521r1", 66, hashes.SHA512()),
-}
-_PSS = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +47,8 @@ def sign(data: bytes, credential: SigningCredential) -> str:
     """Return the detached signature of a report.
 
     Raises:
-        AuditError: the key is not at hand (it lies in a token or a service).
+        SealError: a key that lies elsewhere did not sign.
     """
-    if not credential.key:
-        raise AuditError(
-            "asked to sign a report, found a key in a token or service; give a key file, or sign "
-            "the file with that service"
-        )
     chain = [c.public_bytes(Encoding.DER) for c in load_chain(credential.chain)]
     header = {
         "alg": _NAMES[credential.alg],
@@ -77,8 +57,7 @@ def sign(data: bytes, credential: SigningCredential) -> str:
     }
     head = _url(json.dumps(header, separators=(",", ":")).encode())
     message = f"{head}.{_url(data)}".encode()
-    private: Any = load_pem_private_key(credential.key, password=None)
-    return f"{head}..{_url(_signed(private, header['alg'], message))}\n"  # type: ignore[arg-type]
+    return f"{head}..{_url(credential.sign(message))}\n"
 
 
 def check(data: bytes, signature: str, *, roots: bytes = b"") -> Signer:
@@ -100,13 +79,11 @@ def check(data: bytes, signature: str, *, roots: bytes = b"") -> Signer:
         ) from exc
     if middle:
         raise AuditError("asked to check a detached signature, found one with a payload of its own")
-    try:
-        _verify(leaf.public_key(), alg, value, f"{head}.{_url(data)}".encode())
-    except (InvalidSignature, ValueError, UnsupportedAlgorithm) as exc:
+    if not _fits(leaf, alg, value, f"{head}.{_url(data)}".encode()):
         raise AuditError(
             "asked to check the signature of a report, found that it does not fit; the report or "
             "the signature was changed"
-        ) from exc
+        )
     now = datetime.now(UTC)
     return Signer(
         subject=leaf.subject.rfc4514_string(),
@@ -116,29 +93,13 @@ def check(data: bytes, signature: str, *, roots: bytes = b"") -> Signer:
     )
 
 
-def _signed(private: Any, alg: str, message: bytes) -> bytes:
-    if alg in _ELLIPTIC:
-        _, size, digest = _ELLIPTIC[alg]
-        r, s = decode_dss_signature(private.sign(message, ec.ECDSA(digest)))
-        return r.to_bytes(size, "big") + s.to_bytes(size, "big")
-    rsa_ = alg == "PS256"
-    return bytes(private.sign(message, _PSS, hashes.SHA256()) if rsa_ else private.sign(message))
-
-
-def _verify(public: object, alg: str, value: bytes, message: bytes) -> None:
+def _fits(leaf: x509.Certificate, alg: str, value: bytes, message: bytes) -> bool:
     """Check with the algorithm that the key has; the header cannot choose another."""
-    if alg in _ELLIPTIC and isinstance(public, ec.EllipticCurvePublicKey):
-        curve, size, digest = _ELLIPTIC[alg]
-        if public.curve.name != curve or len(value) != 2 * size:
-            raise ValueError("another curve")
-        r, s = int.from_bytes(value[:size], "big"), int.from_bytes(value[size:], "big")
-        public.verify(encode_dss_signature(r, s), message, ec.ECDSA(digest))
-    elif alg == "PS256" and isinstance(public, rsa.RSAPublicKey):
-        public.verify(value, message, _PSS, hashes.SHA256())
-    elif alg == "EdDSA" and isinstance(public, ed25519.Ed25519PublicKey):
-        public.verify(value, message)
-    else:
-        raise ValueError("another algorithm than the key's")
+    try:
+        public = leaf.public_key()
+        return alg == _NAMES[algorithm_of(public)] and fits(public, value, message)
+    except (SealError, UnsupportedAlgorithm, ValueError):  # a key that C2PA does not know
+        return False
 
 
 def _ends_in(chain: list[x509.Certificate], roots: list[x509.Certificate]) -> bool:

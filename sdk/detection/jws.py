@@ -19,18 +19,13 @@ from typing import cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
-)
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from sdk.certs import load_chain
-from sdk.errors import VerifyError
+from sdk.certs import algorithm_of, load_chain
+from sdk.errors import SealError, VerifyError
 from sdk.keys import SigningCredential
 from sdk.report import harmless
+from sdk.signatures import fits
 from sdk.types import JSON
 
 TYPE = "detection-result+jws"
@@ -38,12 +33,6 @@ MAX_BYTES = 4 * 1024 * 1024
 _NAMES = {"es256": "ES256", "es384": "ES384", "es512": "ES512", "ps256": "PS256"} | {
     "ed25519": "EdDSA"
 }
-_CURVES: Mapping[str, tuple[type[ec.EllipticCurve], hashes.HashAlgorithm, int]] = {
-    "ES256": (ec.SECP256R1, hashes.SHA256(), 32),
-    "ES384": (ec.SECP384R1, hashes.SHA384(), 48),
-    "ES512": (ec.SECP521R1, hashes.SHA512(), 66),
-}
-_PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32)
 _LONGEST_CHAIN = 8
 
 
@@ -81,23 +70,19 @@ def signed(statement: Mapping[str, JSON], credential: SigningCredential) -> dict
     """Return the JWS of a statement.
 
     Raises:
-        VerifyError: the credential has no key here.
+        SealError: a key that lies elsewhere did not sign.
     """
-    if not credential.key:
-        raise VerifyError("asked to sign a result with a key that lies elsewhere; give a PEM key")
     chain = load_chain(credential.chain)
-    name = _NAMES[credential.alg]
     header = {
-        "alg": name,
+        "alg": _NAMES[credential.alg],
         "typ": TYPE,
         "x5c": [base64.b64encode(c.public_bytes(Encoding.DER)).decode() for c in chain],
     }
     protected, payload = _encoded(header), _encoded(statement)
-    key = load_pem_private_key(credential.key, password=None)
     return {
         "protected": protected,
         "payload": payload,
-        "signature": _b64(_sign(key, name, f"{protected}.{payload}".encode())),
+        "signature": _b64(credential.sign(f"{protected}.{payload}".encode())),
     }
 
 
@@ -170,35 +155,12 @@ def _stamp(document: Mapping[str, JSON]) -> bytes:
         return b"unreadable"
 
 
-def _sign(key: object, name: str, message: bytes) -> bytes:
-    if isinstance(key, ed25519.Ed25519PrivateKey):
-        return key.sign(message)
-    if isinstance(key, rsa.RSAPrivateKey):
-        return key.sign(message, _PSS, hashes.SHA256())
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    _, digest, size = _CURVES[name]
-    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(digest)))
-    return r.to_bytes(size) + s.to_bytes(size)
-
-
 def _fits(key: object, name: str, signature: bytes, message: bytes) -> bool:
     """Whether a signature fits under the one algorithm that this kind of key may use."""
     try:
-        if isinstance(key, ed25519.Ed25519PublicKey) and name == "EdDSA":
-            key.verify(signature, message)
-        elif isinstance(key, rsa.RSAPublicKey) and name == "PS256" and key.key_size >= 2048:
-            key.verify(signature, message, _PSS, hashes.SHA256())
-        elif isinstance(key, ec.EllipticCurvePublicKey) and name in _CURVES:
-            curve, digest, size = _CURVES[name]
-            if not isinstance(key.curve, curve) or len(signature) != 2 * size:
-                return False
-            pair = (int.from_bytes(signature[:size]), int.from_bytes(signature[size:]))
-            key.verify(encode_dss_signature(*pair), message, ec.ECDSA(digest))
-        else:
-            return False
-    except (InvalidSignature, ValueError):
+        return name == _NAMES[algorithm_of(key)] and fits(key, signature, message)
+    except SealError:  # a key that C2PA does not know
         return False
-    return True
 
 
 def _issued(child: x509.Certificate, parent: x509.Certificate) -> bool:

@@ -9,10 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from sample_claim import CLAIM
+from shell import run
 
 from sdk.certs import new_chain
 from sdk.contract import sample
@@ -150,6 +152,33 @@ def test_a_token_signs_and_its_key_never_enters_the_process(chain, token) -> Non
     part = make(certificate=str(folder / "chain.pem"), pkcs11=token)
     assert part.credential.key == b""
     assert part.check(part.seal(PLAIN, CLAIM)).intact
+
+
+def uri(token: dict[str, str]) -> str:
+    """The token's key as RFC 7512 names it."""
+    return (
+        f"pkcs11:token={token['token']};object={token['key']}"
+        f"?module-path={token['module']}&pin-source=file:{token['pin_file']}"
+    )
+
+
+@needs_token
+def test_a_token_is_named_by_a_uri_and_signs_requests_and_results(
+    chain, token, place: Path
+) -> None:
+    folder, made = chain
+    part = make(certificate=str(folder / "chain.pem"), key=uri(token))
+    assert part.check(part.seal(PLAIN, CLAIM)).intact
+    words = ("--organization", "Lab", "--name", "Lab", "--country", "DE", "--key", uri(token))
+    assert run("certs", "csr", "new", *words).exit_code == 0
+    request = x509.load_pem_x509_csr((place / "new/request.pem").read_bytes())
+    assert request.is_signature_valid
+    assert request.public_key() == x509.load_pem_x509_certificate(made.chain_pem).public_key()
+    (place / "x.png").write_bytes(PLAIN)
+    (place / "root.pem").write_bytes(made.root_pem)
+    signing = ("--certificate", str(folder / "chain.pem"), "--key", uri(token))
+    assert run("verify", "x.png", "--signed-result", "x.jws", *signing).exit_code == 3
+    assert run("verify-result", "x.jws", "--trust", "root.pem").exit_code == 0
 
 
 @needs_token
