@@ -85,6 +85,10 @@ def _say(numbers: dict[str, JSON], output: Path) -> None:
     )
     if isinstance(words := numbers.get("words"), dict):
         say(f"words    CLIP score {words['clip_score']}, {words['recall']} by {words['network']}")
+        say(
+            f"         real ones {words['clip_score_of_real']}, {words['recall_of_real']}, "
+            f"among {words['captions']} captions"
+        )
     if isinstance(vae := numbers.get("vae"), dict):
         say(f"vae      {vae['psnr_db']} dB, SSIM {vae['ssim']} over {vae['pictures']} pictures")
     say(f"report   {output / 'report.html'}")

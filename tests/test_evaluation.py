@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -94,6 +95,19 @@ def test_clip_score_and_recall_count_ties_against_the_picture():
     assert recall_at(np.full((4, 4), 0.5), texts, names, 1) == 0  # everything looks alike
     assert recall_at(texts[[1, 1, 2, 3]], texts, names, 1) == 0.75
     assert recall_at(texts[[0, 0]], texts[[0, 0]], ["a", "a"], 1) == 1  # one caption twice
+
+
+def test_recall_among_some_captions_is_the_mean_over_all_choices_of_the_others():
+    pictures, texts = RNG.normal(size=(2, 6, 3)).astype(np.float32)
+    names, cosines = list("abcdef"), pictures @ texts.T
+    for k in (1, 2):
+        hits = [
+            (cosines[own, [own, *others]] >= cosines[own, own]).sum() <= k
+            for own in range(6)
+            for others in combinations(sorted({*range(6)} - {own}), 3)
+        ]
+        found = recall_at(pictures, texts, names, k, among=4)
+        assert found == pytest.approx(np.mean(hits))
 
 
 def test_concepts_are_ranked_worst_first():

@@ -77,8 +77,6 @@ class Average:
             own.lerp_(theirs[name], 1 - keep)
         for own, now in zip(self.network.buffers(), network.buffers(), strict=True):
             own.copy_(now)  # running statistics of a batch are averages already
-        for own, buffer in zip(self.network.buffers(), network.buffers(), strict=True):
-            own.copy_(buffer)  # running statistics are averages already
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and the number of steps."""

@@ -67,6 +67,14 @@ class Recipe:
         for name in _SHARES:
             if not 0 <= getattr(self, name) < 1:
                 raise TrainError(f"asked for {name} {getattr(self, name)}; give a share in [0, 1)")
+        self.check_side()
+
+    def check_side(self) -> None:
+        """Most networks halve a picture until it has four pixels a side.
+
+        Raises:
+            TrainError: the side is no power of two.
+        """
         if self.side < 16 or self.side & (self.side - 1):
             raise TrainError(f"asked for side {self.side}; give a power of two from 16")
 

@@ -84,6 +84,22 @@ class Words:
             mask = read.attention_mask[..., None].float()
             return (states.float() * mask).numpy(), mask.sum(1)[:, 0].numpy()
 
+    def vocabulary(self) -> list[str]:
+        """Every piece of a word that the encoder knows, in its order."""
+        known: dict[str, int] = self._tokenizer.get_vocab()
+        return sorted(known, key=known.__getitem__)
+
+    def embeddings(self) -> NDArray[np.float32]:
+        """(pieces, 384) float32, in the order of `vocabulary`."""
+        weight = self._model.get_input_embeddings().weight
+        return weight.detach().float().numpy()  # type: ignore[no-any-return]
+
+    def pieces(self, captions: Sequence[str]) -> list[list[str]]:
+        """The pieces that each caption is read as, without start and end."""
+        with self._turn:
+            read = self._tokenizer(list(captions), add_special_tokens=False).input_ids
+            return [self._tokenizer.convert_ids_to_tokens(ids) for ids in read]
+
     def tokens(self, caption: str) -> int:
         """How many tokens a caption has, start and end among them."""
         with self._turn:

@@ -14,7 +14,7 @@ from sdk.errors import DataError
 from sdk.evaluation.draw import Chosen
 from sdk.evaluation.frechet import coverage, frechet, kernel, vendi
 from sdk.evaluation.memory import COSINE, PDQ_BITS, Nearest, Trial, nearest, trial
-from sdk.evaluation.words import Clip, Concept, by_concept, clip_score, recall_at
+from sdk.evaluation.words import AMONG, Clip, Concept, by_concept, clip_score, recall_at
 from sdk.pixels import Picture, admit_pixels
 from sdk.types import JSON, Watch
 
@@ -79,7 +79,7 @@ def measure(
         "memorisation": _memorised(near, planted, sees.network),
     }
     if clip is not None:
-        similarity, numbers["words"] = _words(clip, made, chosen)
+        similarity, numbers["words"] = _words(clip, made, data, chosen)
         kind = f"cosine of {clip.name}, picture and caption"
     else:
         similarity = _own_likeness(seen, data, chosen, sees, watch)
@@ -171,16 +171,27 @@ def _memorised(near: Nearest, planted: Trial, network: str) -> dict[str, JSON]:
 
 
 def _words(
-    clip: Clip, made: NDArray[np.uint8], chosen: Sequence[Chosen]
+    clip: Clip, made: NDArray[np.uint8], data: Prepared, chosen: Sequence[Chosen]
 ) -> tuple[NDArray[np.float32], dict[str, JSON]]:
+    """What the made pictures score, and what real ones of the same captions do: the ceiling."""
     prompts = [one.prompt for one in chosen]
     pictures, texts = clip.pictures(made), clip.texts(prompts)
+    real = clip.pictures(np.asarray(data.pixels[[one.row for one in chosen]]))
+    captions = len(set(prompts))
     return (pictures * texts).sum(1), {
         "network": clip.name,
+        "captions": f"{min(AMONG, captions)} of {captions}",
         "clip_score": round(clip_score(pictures, texts), 3),
-        "captions": len(set(prompts)),
-        "recall": {f"R@{k}": round(recall_at(pictures, texts, prompts, k), 4) for k in (1, 5, 10)},
+        "clip_score_of_real": round(clip_score(real, texts), 3),
+        "recall": _recalled(pictures, texts, prompts),
+        "recall_of_real": _recalled(real, texts, prompts),
     }
+
+
+def _recalled(
+    pictures: NDArray[np.float32], texts: NDArray[np.float32], prompts: Sequence[str]
+) -> dict[str, JSON]:
+    return {f"R@{k}": round(recall_at(pictures, texts, prompts, k), 4) for k in (1, 5, 10)}
 
 
 def _own_likeness(

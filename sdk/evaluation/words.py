@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from PIL import Image
 from sdk.errors import DataError
 
 _AT_ONCE = 64
+AMONG = 100
+"""Captions that a picture chooses between."""
 
 
 class Clip:
@@ -79,10 +82,13 @@ def recall_at(
     texts: NDArray[np.float32],
     same: Sequence[str],
     k: int,
+    among: int = AMONG,
 ) -> float:
-    """Share of pictures whose caption is among the `k` nearest of all distinct captions.
+    """Share of pictures whose caption is among the `k` nearest of `among` captions.
 
-    `same` names each pair's caption: equal captions count as one.
+    `same` names each pair's caption: equal captions count as one.  The other captions are drawn
+    from all distinct ones; what is returned is the mean over every such draw, which is a
+    hypergeometric distribution of the captions that come before the right one.
     """
     names = list(dict.fromkeys(same))
     place = {name: index for index, name in enumerate(names)}
@@ -92,7 +98,15 @@ def recall_at(
     own = cosines[np.arange(len(true)), true]
     # Ties count against the picture: a model that draws one thing must not score.
     better = (cosines >= own[:, None]).sum(1) - 1
-    return float((better < k).mean())
+    others = len(names) - 1
+    drawn = min(among - 1, others)
+    return float(np.mean([_fewer(int(b), others, drawn, k) for b in better]))
+
+
+def _fewer(better: int, others: int, drawn: int, k: int) -> float:
+    """Chance that fewer than `k` of `better` captions are among `drawn` of `others`."""
+    ways = sum(comb(better, i) * comb(others - better, drawn - i) for i in range(min(k, drawn + 1)))
+    return ways / comb(others, drawn)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
