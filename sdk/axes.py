@@ -70,7 +70,7 @@ def integrity(found: Evidence) -> Axis:
     if found.recovered.match == "bytes":
         return Axis(
             state="restorable",
-            reason="with the manifest put back it is byte for byte the signed file, which verifies",
+            reason="with its metadata put back it is byte for byte the signed file, which verifies",
         )
     reason = "the recovered manifest verifies, but it was signed for another encoding"
     return Axis(state="not-embedded", reason=reason)
@@ -81,7 +81,7 @@ def content_match(found: Evidence) -> Axis:
     if found.recovered is None:
         return Axis(state="not-needed", reason="no manifest had to be recovered")
     reasons = {
-        "bytes": "the manifest put back gives the signed file byte for byte",
+        "bytes": "what was stripped, put back, gives the signed file byte for byte",
         "pixels": "the pixels are those that were signed; the file was written anew",
         "similar": "the picture looks like the one that was signed; its pixels differ",
         "unclear": "the mark is that of the signed picture; cut or turned, it cannot be compared",

@@ -19,8 +19,9 @@ from types import TracebackType
 from typing import Self, cast
 
 from sdk.errors import CredentialError
+from sdk.coded import Shell
 from sdk.fingerprint import bands, fingerprint, likeness
-from sdk.jumbf import Span, active_label, manifest_span, manifest_store
+from sdk.jumbf import active_label, manifest_store
 from sdk.pixels import Picture
 from sdk.sql import Database, Row, Session, open_database
 
@@ -51,8 +52,8 @@ class Credential:
     media_type: str
     store: bytes
     """The manifest store, a JUMBF box."""
-    span: Span | None
-    """What the container held for it; None for formats where that is not one piece."""
+    shell: Shell | None
+    """The file without its coded picture; None where that is not one piece."""
     pixels_sha256: str
     """Of the decoded pixels, hex (`Picture.sha256`)."""
     fingerprint: bytes
@@ -124,7 +125,7 @@ class Repository:
             sha256=hashlib.sha256(data).hexdigest(),
             media_type=media_type,
             store=store,
-            span=manifest_span(data, media_type),
+            shell=Shell.of(data, media_type),
             pixels_sha256=picture.sha256,
             fingerprint=fingerprint(picture),
             algorithm=algorithm,
@@ -231,8 +232,8 @@ def _row(kept: Credential) -> Row:
         bytes.fromhex(kept.sha256),
         kept.media_type,
         kept.store,
-        kept.span.data if kept.span else b"",
-        kept.span.offset if kept.span else -1,
+        kept.shell.data if kept.shell else b"",
+        kept.shell.offset if kept.shell else -1,
         bytes.fromhex(kept.pixels_sha256),
         kept.fingerprint,
         kept.algorithm,
@@ -241,13 +242,15 @@ def _row(kept: Credential) -> Row:
 
 
 def _credential(row: Row) -> Credential:
-    sha256, media_type, store, span, position, pixels, mark, algorithm, payload = row
+    sha256, media_type, store, shell, position, pixels, mark, algorithm, payload = row
     offset = cast(int, position)
     return Credential(
         sha256=cast(bytes, sha256).hex(),
         media_type=cast(str, media_type),
         store=cast(bytes, store),
-        span=Span(offset=offset, data=cast(bytes, span)) if offset >= 0 else None,
+        shell=Shell(media_type=cast(str, media_type), offset=offset, data=cast(bytes, shell))
+        if offset >= 0
+        else None,
         pixels_sha256=cast(bytes, pixels).hex(),
         fingerprint=cast(bytes, mark),
         algorithm=cast(str, algorithm),

@@ -65,7 +65,8 @@ class Recovered:
     by: str
     """`watermark`, `pixels` or `fingerprint`."""
     match: str
-    """`bytes`: put back it gives the signed file; `pixels`, `similar`, `unclear`, `different`."""
+    """`bytes`: what was stripped, put back, gives the signed file; `pixels`, `similar`, `unclear`,
+    `different`."""
     score: float
     """Likeness of the fingerprints, 0..1; 1 for bytes and pixels."""
     sha256: str

@@ -75,7 +75,7 @@ def _recovered(found: Evidence, axes: Mapping[str, Axis]) -> str:
     assert found.recovered is not None
     who = _by(found, axes)
     if found.recovered.match == "bytes":
-        return f"Stripped of its manifest, otherwise byte for byte the file signed {who}"
+        return f"Stripped of metadata, otherwise byte for byte the file signed {who}"
     if found.recovered.match == "pixels":
         return f"Recovered: pixels identical to a picture signed {who}; the file was written anew"
     if found.recovered.match == "similar":

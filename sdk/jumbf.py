@@ -1,56 +1,19 @@
 """Finds the C2PA manifest store in the bytes of a file, without judging it.
 
-    span = manifest_span(data, "image/png")     # where the container keeps it, PNG and JPEG
     store = manifest_store(data, "image/jpeg")  # the JUMBF box itself
 
-A span is what a stripping tool removes; put back at its offset it gives the signed file again.
-WebP, AVIF and TIFF also change sizes or offsets elsewhere, so they have a store but no span.
 Formats: C2PA 2.2, A.3 (embedding); ISO/IEC 19566-5 (JUMBF); JPEG segments as in its Annex A.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
 
 _STORE = b"jumd\x63\x32\x70\x61\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"
 """A description box whose UUID says that its superbox is a C2PA manifest store."""
 MAX_STORE = 64 * 1024 * 1024
 MAX_LABEL = 1024
 _APP11, _SOS = 0xEB, 0xDA
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """Bytes that the container holds for the manifest: a whole chunk, or whole segments."""
-
-    offset: int
-    data: bytes
-
-    def cut_from(self, file: bytes) -> bytes:
-        """Return the file without the span."""
-        return file[: self.offset] + file[self.offset + len(self.data) :]
-
-    def put_into(self, file: bytes) -> bytes:
-        """Return the file with the span put back."""
-        return file[: self.offset] + self.data + file[self.offset :]
-
-
-def manifest_span(data: bytes, media_type: str) -> Span | None:
-    """Return what the container holds for the manifest; None when it has none or cannot say."""
-    if media_type == "image/png":
-        found = [(at, end) for name, at, end in _png_chunks(data) if name == b"caBX"]
-    elif media_type == "image/jpeg":
-        found = [(at, end) for at, end in _jpeg_segments(data) if _is_jumbf(data, at)]
-    else:
-        return None
-    joined = all(a[1] == b[0] for a, b in pairwise(found))
-    if not found or not joined:
-        return None
-    start, end = found[0][0], found[-1][1]
-    return Span(offset=start, data=data[start:end])
 
 
 def manifest_store(data: bytes, media_type: str) -> bytes:
@@ -92,18 +55,6 @@ def _label(box: bytes) -> str:
     end = box.find(b"\0", 25, 25 + MAX_LABEL)
     labelled = box[4:8] == b"jumd" and len(box) > 25 and box[24] & 2
     return box[25:end].decode("utf-8", "replace") if labelled and end > 25 else ""
-
-
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, start and end of each chunk of a PNG."""
-    at = 8
-    while at + 12 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, at)
-        end = at + 12 + length
-        if end > len(data):
-            return
-        yield name, at, end
-        at = end
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:

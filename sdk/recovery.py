@@ -1,8 +1,9 @@
 """Finds the manifest of a file that lost it, and says how well it fits.
 
 Looks by the watermark in the pixels, then by the pixels themselves, then by the fingerprint.  A
-manifest that is put back is called restored only when every byte is that of the signed file.  A
-mark in a picture that looks different is a contradiction, not a find: marks can be copied.
+file is called restored only when metadata were taken from it and nothing else was done, and when,
+with them put back, every byte is that of the signed file.  A mark in a picture that looks different
+is a contradiction, not a find: marks can be copied.
 """
 
 from __future__ import annotations
@@ -89,10 +90,8 @@ def _judged(
     by: str, data: bytes, picture: Picture, known: Credential, moved: Transform | None
 ) -> Recovered:
     score = likeness(fingerprint(picture), known.fingerprint)
-    if restored(data, known) is not None:
-        match, score = "bytes", 1.0
-    elif picture.sha256 == known.pixels_sha256:
-        match, score = "pixels", 1.0
+    if picture.sha256 == known.pixels_sha256:
+        match, score = "pixels" if restored(data, known) is None else "bytes", 1.0
     elif score >= SIMILAR:
         match = "similar"
     elif score >= DIFFERENT or _cut_or_turned(moved):
@@ -103,11 +102,11 @@ def _judged(
 
 
 def restored(data: bytes, known: Credential) -> bytes | None:
-    """Return the signed file, byte for byte, if only its manifest was taken out."""
-    if known.span is None or known.span.offset > len(data):
+    """Return the signed file, byte for byte, if only metadata were taken out of it."""
+    whole = None if known.shell is None else known.shell.filled(data)
+    if whole is None or hashlib.sha256(whole).hexdigest() != known.sha256:
         return None
-    whole = known.span.put_into(data)
-    return whole if hashlib.sha256(whole).hexdigest() == known.sha256 else None
+    return whole
 
 
 def _cut_or_turned(moved: Transform | None) -> bool:

@@ -12,7 +12,7 @@ from sdk.credentials import Repository
 from sdk.encode import SUFFIXES, decode, encode
 from sdk.errors import CredentialError
 from sdk.fingerprint import bands, fingerprint, likeness
-from sdk.jumbf import manifest_span, manifest_store
+from sdk.jumbf import manifest_store
 from sdk.manifests import read_manifests
 from sdk.pixels import Picture, admit_pixels
 from sdk.registry import Registry
@@ -64,17 +64,6 @@ def test_the_kept_store_is_the_manifest_of_the_file(signer, media_type: str) -> 
     assert beside is not None
     assert beside.active == inside.active
     assert beside.manifest["assertions"] == inside.manifest["assertions"]
-
-
-@pytest.mark.parametrize("media_type", ["image/png", "image/jpeg"])
-def test_a_span_put_back_gives_the_signed_file(signer, media_type: str) -> None:
-    data = sealed(signer, media_type=media_type)
-    span = manifest_span(data, media_type)
-    assert span is not None
-    stripped = span.cut_from(data)
-    assert manifest_store(stripped, media_type) == b""
-    assert stripped == encode(sample(96, 64), media_type)
-    assert span.put_into(stripped) == data
 
 
 def test_a_store_over_many_jpeg_segments_is_joined(signer) -> None:
@@ -157,7 +146,6 @@ def test_a_file_that_is_no_repository_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("media_type", ["image/png", "image/jpeg", "image/webp", ""])
 def test_files_without_a_store_have_none(data: bytes, media_type: str) -> None:
     assert manifest_store(data, media_type) == b""
-    assert manifest_span(data, media_type) is None
 
 
 def test_every_truncation_of_a_signed_file_has_the_whole_store_or_none(signer) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,24 +10,28 @@ import jsonschema
 import numpy as np
 import pytest
 from PIL import Image
+from strippers import CASES, STRIPPERS, png
 
 import sdk
 from sdk.certs import new_chain
+from sdk.coded import Shell
 from sdk.contract import sample
 from sdk.credentials import Repository
-from sdk.encode import decode, encode
-from sdk.jumbf import manifest_span
+from sdk.encode import SUFFIXES, decode, encode
+from sdk.jumbf import manifest_store
 from sdk.pixels import Picture, Pixels, admit_pixels
+from sdk.recovery import restored
 from sdk.registry import Registry
 from sdk.render import render_text
 from sdk.report import Report
 from sdk.trust import Trust, TrustList
 from sdk.types import Claim, Model
 from sdk.verify import verify
-from sdk.xmp import GENERATED
+from sdk.xmp import GENERATED, xmp_packet
 
 SCHEMA = json.loads((Path(sdk.__file__).parent / "schemas" / "verify-1.json").read_text())
 SIZE = 512
+XMP = xmp_packet(digital_source_type=GENERATED, ai_system="x")
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Lab:
             soft_binding_alg=self.tile.algorithm,
             soft_binding_value=payload,
         )
-        data = self.signer.seal(encode(pixels, media_type), claim)
+        data = self.signer.seal(encode(pixels, media_type, xmp=XMP), claim)
         picture = Picture(decode(data))
         self.repository.keep(
             data, media_type, picture, algorithm=self.tile.algorithm, payload=payload
@@ -95,12 +100,13 @@ def jpeg(pixels: Pixels, quality: int = 75) -> bytes:
     return encode(pixels, "image/jpeg", quality=quality)
 
 
-@pytest.mark.parametrize("media_type", ["image/png", "image/jpeg"])
-def test_a_stripped_file_is_restored_byte_for_byte(lab: Lab, media_type: str) -> None:
-    data = lab.release(1 if media_type == "image/png" else 2, media_type)
+@pytest.mark.parametrize(("media_type", "how"), CASES)
+def test_a_stripped_file_is_restored_byte_for_byte(lab: Lab, media_type: str, how: str) -> None:
+    data = lab.release(100 + CASES.index((media_type, how)), media_type)
     assert lab.judge(data).axes["integrity"].state == "intact"
-    span = manifest_span(data, media_type)
-    report = lab.judge(span.cut_from(data))
+    stripped = STRIPPERS[media_type][how](data)
+    assert manifest_store(stripped, media_type) == b""
+    report = lab.judge(stripped)
     assert report.axes["provenance"].state == "recovered:watermark"
     assert report.axes["content_match"].state == "bytes"
     assert report.axes["integrity"].state == "restorable"
@@ -108,30 +114,86 @@ def test_a_stripped_file_is_restored_byte_for_byte(lab: Lab, media_type: str) ->
     assert report.axes["watermark"].state == "matches"
     assert report.exit_code == 0
     assert "Stripped" in report.headline
+    (known,) = lab.repository.by_pixels(Picture(decode(data)).sha256)
+    assert restored(stripped, known) == data
 
 
-def test_a_stripped_file_is_restored_without_a_detector_too(lab: Lab) -> None:
-    data = lab.release(3)
-    report = lab.judge(manifest_span(data, "image/png").cut_from(data), detect=False)
-    assert report.axes["provenance"].state == "recovered:pixels"
-    assert report.axes["content_match"].state == "bytes"
+ADDED = {
+    "image/png": lambda d: d[:33] + CREDIT + d[33:],
+    "image/jpeg": lambda d: d[:2] + b"\xff\xe1\x00\x0aExif\0\0II" + d[2:],
+    "image/webp": lambda d: riff(d + b"EXIF\x04\0\0\0mine"),
+    "image/avif": lambda d: d + b"\0\0\0\x0cuuidmine",
+    "image/tiff": lambda d: d.replace(b"\x06\x01\x03\0\x01\0\0\0", b"\x0e\x01\x03\0\x01\0\0\0"),
+}
+"""Media type → something that was not in the signed file; for TIFF a tag of another name."""
+CREDIT = b"\0\0\0\x09tEXtAuthor\0me\xd1\xa2\x0e\x07"
 
 
-def test_the_same_pixels_in_another_file_are_not_called_intact(lab: Lab) -> None:
-    pixels = decode(lab.release(4))
+def riff(data: bytes) -> bytes:
+    return data[:4] + (len(data) - 8).to_bytes(4, "little") + data[8:]
+
+
+@pytest.mark.parametrize("media_type", SUFFIXES)
+def test_what_was_added_while_stripping_is_not_put_back_over(lab: Lab, media_type: str) -> None:
+    data = lab.release(200 + list(SUFFIXES).index(media_type), media_type)
+    stripped = STRIPPERS[media_type]["manifest"](data)
+    (known,) = lab.repository.by_pixels(Picture(decode(data)).sha256)
+    assert restored(stripped, known) == data
+    assert restored(ADDED[media_type](stripped), known) is None
+
+
+@pytest.mark.parametrize("media_type", SUFFIXES)
+def test_a_shell_takes_damaged_files_for_none(lab: Lab, media_type: str) -> None:
+    data = lab.release(300 + list(SUFFIXES).index(media_type), media_type)
+    shell = Shell.of(data, media_type)
+    assert shell is not None
+    assert len(shell.data) < 0.6 * len(data) + 12_000
+    assert shell.filled(data) == data
+    assert Shell.of(data, "image/gif") is None
+    rng = random.Random(0)
+    for end in (*range(0, 400, 7), *rng.sample(range(len(data)), 60)):
+        assert shell.filled(data[:end]) != data
+        changed = bytearray(data)
+        for _ in range(3):
+            changed[rng.randrange(min(len(data), 12_000))] = rng.randrange(256)
+        filled = shell.filled(bytes(changed))
+        assert filled is None or len(filled) >= len(shell.data)
+
+
+RESAVED = {
+    "image/png": {},
+    "image/webp": {"lossless": True},
+    "image/tiff": {"compression": "tiff_deflate"},
+}
+
+
+@pytest.mark.parametrize("written", RESAVED)
+@pytest.mark.parametrize("media_type", SUFFIXES)
+def test_the_same_pixels_in_a_file_written_anew_are_recovered_and_not_intact(
+    lab: Lab, media_type: str, written: str
+) -> None:
+    data = lab.release(400 + list(SUFFIXES).index(media_type), media_type)
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG")
-    report = lab.judge(out.getvalue())
+    kind = written.removeprefix("image/").upper()
+    Image.fromarray(decode(data)).save(out, kind, **RESAVED[written])
+    report = lab.judge(out.getvalue(), detect=False)
+    assert report.axes["provenance"].state == "recovered:pixels"
     assert report.axes["content_match"].state == "pixels"
     assert report.axes["integrity"].state == "not-embedded"
     assert report.headline.startswith("Recovered: pixels identical")
     assert report.exit_code == 3
-    assert report.axes["ai"].state == "generated"
 
 
-@pytest.mark.parametrize("media_type", ["image/png", "image/jpeg"])
+def test_a_stripped_file_is_restored_without_a_detector_too(lab: Lab) -> None:
+    data = lab.release(3)
+    report = lab.judge(png(data, lambda name: name != b"caBX"), detect=False)
+    assert report.axes["provenance"].state == "recovered:pixels"
+    assert report.axes["content_match"].state == "bytes"
+
+
+@pytest.mark.parametrize("media_type", SUFFIXES)
 def test_a_re_encoded_picture_is_similar_and_not_intact(lab: Lab, media_type: str) -> None:
-    pixels = decode(lab.release(5 if media_type == "image/png" else 6, media_type))
+    pixels = decode(lab.release(500 + list(SUFFIXES).index(media_type), media_type))
     half = Picture(pixels).resized(SIZE // 2)
     for data in (jpeg(pixels), jpeg(half)):
         report = lab.judge(data)
@@ -141,6 +203,7 @@ def test_a_re_encoded_picture_is_similar_and_not_intact(lab: Lab, media_type: st
         assert report.headline.startswith("Recovered: similar (")
         assert "the pixels differ" in report.headline
         assert report.axes["content_match"].more["score"] > 0.9
+        assert report.axes["ai"].state == "generated"
         assert report.exit_code == 3
         assert report.axes["signer"].state == "trusted"
 
@@ -152,11 +215,12 @@ def test_without_a_mark_the_fingerprint_finds_it(lab: Lab) -> None:
     assert report.axes["content_match"].state == "similar"
 
 
-def test_a_mark_copied_onto_another_picture_is_a_conflict(lab: Lab) -> None:
+@pytest.mark.parametrize("media_type", SUFFIXES)
+def test_a_mark_copied_onto_another_picture_is_a_conflict(lab: Lab, media_type: str) -> None:
     marked = decode(lab.release(8)).astype(int)
     residue = marked - sample(SIZE, SIZE, 8)
     other = np.clip(sample(SIZE, SIZE, 99)[::-1, ::-1].astype(int) + residue, 0, 255)
-    report = lab.judge(encode(admit_pixels(other.astype(np.uint8)), "image/png"))
+    report = lab.judge(encode(admit_pixels(other.astype(np.uint8)), media_type))
     assert report.axes["watermark"].state == "CONFLICT"
     assert report.axes["content_match"].state == "different"
     assert report.exit_code == 4
@@ -196,7 +260,7 @@ def test_a_damaged_repository_is_said_and_does_not_stop_the_verdict(lab: Lab) ->
         by_pixels = by_fingerprint = by_mark
 
     data = lab.release(12)
-    stripped = manifest_span(data, "image/png").cut_from(data)
+    stripped = png(data, lambda name: name != b"caBX")
     report = replace(lab, repository=Broken()).judge(stripped)
     assert report.axes["provenance"].state == "absent"
     assert "locked" in report.axes["provenance"].reason
