@@ -4,9 +4,10 @@
         repository.keep(sealed, "image/png", picture, algorithm=mark, payload=b"…")
         repository.by_mark(mark, b"…")          # years later, from the pixels alone
 
-For every signed file: the manifest, where it stood, digests of file and pixels, the watermark's
-payload and a perceptual fingerprint.  No picture, no prompt, no person.  SQLite, or PostgreSQL
-by URL (`sdk.sql`).  `sdk.recovery` judges what is found here; nothing here decides.
+For every signed file: the manifest, the file without its coded picture (columns span and position),
+digests of file and pixels, the watermark's payload and a perceptual fingerprint.  No picture, no
+prompt, no person.  SQLite, or PostgreSQL by URL (`sdk.sql`).  `sdk.recovery` judges what is found
+here; nothing here decides.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
-from sdk.errors import CredentialError
 from sdk.coded import Shell
+from sdk.errors import CredentialError
 from sdk.fingerprint import bands, fingerprint, likeness
 from sdk.jumbf import active_label, manifest_store
 from sdk.pixels import Picture
