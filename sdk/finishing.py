@@ -20,6 +20,7 @@ from sdk.animation import decode_frames, encode_frames
 from sdk.asking import shown, told, within
 from sdk.credentials import Repository
 from sdk.encode import decode
+from sdk.endurance import examined
 from sdk.errors import BackendError, MarkError, PluginError, RequestError, SealError
 from sdk.formats import HEAD_BYTES, media_type_of
 from sdk.hookspecs import Signer
@@ -257,7 +258,7 @@ def _read_mark(policy: Policy, parts: Parts, final: Pixels, marked: Marked) -> D
     if mark is None:
         return Detection(presence=Presence.ABSENT, note="unsafe_without watermark")
     try:
-        found = within(mark.spec.timeout_s, partial(mark.part.detect, final))
+        found = within(mark.spec.timeout_s, partial(examined, mark.part, final))
     except Exception as exc:
         why = told(exc, marked.audited.cleared.draft.request.texts)
         raise MarkError(f"asked {mark.name!r} to detect, found {why}") from exc

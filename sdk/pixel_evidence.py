@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from sdk.endurance import examined
 from sdk.errors import SDKError, VerifyError
 from sdk.evidence import Detector, Evidence, Recovered, Sighting
 from sdk.manifests import ManifestStore, read_manifests
@@ -101,7 +102,7 @@ def _present(sighting: Sighting) -> bool:
 
 def _ask(detector: Detector, pixels: object) -> Sighting:
     try:
-        seen: object = detector.detect(pixels)
+        seen: object = examined(detector, pixels)
     except Exception as exc:  # noqa: BLE001  a plugin may raise anything; it then saw nothing
         return _unasked(detector, f"the detector failed: {type(exc).__name__}: {exc}")
     if not isinstance(seen, Detection):

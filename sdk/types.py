@@ -172,7 +172,7 @@ class Detection:
     margin: float = 0.0
     """0..1: how far the decoder was from failing; 0 when not PRESENT."""
     weak: bool = False
-    """True when ordinary re-encoding will probably erase the mark."""
+    """True when ordinary re-encoding will probably erase the mark; `sdk.endurance` asks."""
     version: int | None = None
     """Version of the mark's format."""
     transform: Transform | None = None

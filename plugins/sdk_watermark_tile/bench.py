@@ -80,8 +80,9 @@ def robustness(
             continue
         embed_ms.append(1000 * (time.thread_time() - start))
         start = time.thread_time()
-        weak += part.detect(marked).weak
+        seen = part.detect(marked)
         detect_ms.append(1000 * (time.thread_time() - start))
+        weak += part.is_weak(marked, seen)
         quality.append(psnr(pixels, marked))
         for name in names:
             changed = TRANSFORMS[name](Image.fromarray(marked), rng)

@@ -87,7 +87,7 @@ class TileWatermark:
         hit = search.run(pixels, density(short))
         log10_p = search.log10_p()
         if hit is not None:
-            return _present(hit, log10_p, weak=self._is_weak(pixels, hit))
+            return _present(hit, log10_p)
         if log10_p < _SUSPICIOUS:
             return Detection(
                 presence=Presence.INCONCLUSIVE,
@@ -96,14 +96,15 @@ class TileWatermark:
             )
         return Detection(presence=Presence.ABSENT, log10_p=log10_p)
 
-    def _is_weak(self, pixels: Pixels, hit: Hit) -> bool:
-        """Say whether one more re-encoding would erase the mark; asked of whole pictures."""
+    def is_weak(self, pixels: Pixels, found: Detection) -> bool:
+        """Say whether re-encoding would erase the mark that `detect` found in these pixels.
+
+        Whole pictures are re-encoded and read again; of others only the margin is known.
+        """
         tiles = density(min(pixels.shape[:2]))
-        whole = hit.lock.symmetry == 0 and hit.basis[0, 0] == TILE * DENSITIES[0] / tiles
-        if hit.agreement < _WEAK or not whole:
-            return hit.agreement < _WEAK
-        key, payload = self._keys[hit.key], hit.frame.payload
-        return not survives(pixels, tiles, key, payload, _SAFE)
+        if found.payload is None or found.weak or not _is_whole(found.transform, tiles):
+            return found.weak
+        return not any(survives(pixels, tiles, k, found.payload, _SAFE) for k in self._keys)
 
 
 def density(short: int) -> int:
@@ -111,13 +112,20 @@ def density(short: int) -> int:
     return next(tiles for tiles in DENSITIES if short >= 96 * tiles or tiles == 1)
 
 
-def _present(hit: Hit, log10_p: float, weak: bool) -> Detection:
+def _is_whole(transform: Transform | None, tiles: int) -> bool:
+    """Say whether nothing of a picture with so many tiles is missing, turned or stretched."""
+    if transform is None or transform.flipped or transform.angle_deg:
+        return False
+    return math.isclose(transform.scale, DENSITIES[0] / tiles)
+
+
+def _present(hit: Hit, log10_p: float) -> Detection:
     return Detection(
         presence=Presence.PRESENT,
         payload=hit.frame.payload,
         log10_p=log10_p,
         margin=max(0.0, min(1.0, hit.agreement)),
-        weak=weak,
+        weak=hit.agreement < _WEAK,
         version=hit.frame.version,
         transform=_transform(hit),
     )

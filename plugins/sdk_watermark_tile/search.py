@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .coding import CHECK_BITS, Frame, decode
-from .image import Plane, box_mean, canonical
+from .image import Plane, box_mean, canonical, glimpse
 from .keys import BANK, DENSITIES, TILE, Key
 from .lattice import Autocorrelation, Basis
 from .spectrum import (
@@ -34,6 +34,8 @@ from .tile import Spectrum
 MAX_DECODES = 12
 """Frames tried per picture; MAX_DECODES * 2**-36 < 2e-10 bounds false accepts."""
 _DECODE_Z = 5.3
+_GLANCE_Z = 7.0
+"""A lock at some of the pixels below which all of them are looked at."""
 _REFINE_Z = 5.4
 _CLIMBS = 2
 """Lattices that are refined per picture, 16 folds each."""
@@ -91,6 +93,8 @@ class Search:
 
     def run(self, pixels: NDArray[np.uint8], natural: int) -> Hit | None:
         """Search; `natural` is the density that a whole picture of this size would have."""
+        if self._glanced(pixels, natural):
+            return self.hit
         full = canonical(pixels, TILE * DENSITIES[0])
         order = sorted(DENSITIES, key=lambda tiles: tiles != natural)
         folded = {}
@@ -112,6 +116,18 @@ class Search:
         if self.hit is None:
             return pilot
         return pilot + math.log10(MAX_DECODES) - CHECK_BITS * math.log10(2)
+
+    def _glanced(self, pixels: NDArray[np.uint8], natural: int) -> Hit | None:
+        """Look at the picture as it is, at so few pixels that its size does not matter.
+
+        Enough for most marks: of photos from 2048 px z was at most 15 % lower, also after JPEG 75.
+        """
+        x = whiten(fold(residual(glimpse(pixels, TILE * natural))))
+        basis = np.eye(2) * (TILE * DENSITIES[0] / natural)
+        candidate = self._correlate(x, basis, _ALL[:1])
+        if candidate.lock.z > _GLANCE_Z and self._read(candidate):
+            return self.hit
+        return None
 
     def _framed(self, pixels: NDArray[np.uint8]) -> Hit | None:
         """Look at what a frame of one colour surrounds: screenshots, padding."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from sdk.endurance import examined
 from sdk.errors import SDKError
 from sdk.evidence import Detector, soft_bindings
 from sdk.ledger import Entry
@@ -246,7 +247,7 @@ def _pixels(
 
     try:
         pixels = decode(source.data)
-        seen = [(one.algorithm, one.detect(pixels)) for one in detectors]
+        seen = [(one.algorithm, examined(one, pixels)) for one in detectors]
     except SDKError:
         return {}
     facts: dict[str, Fact] = {"file.icon": min(pixels.shape[:2]) < 128}

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,14 @@ import pytest
 from PIL import Image, ImageDraw
 from sdk_watermark_tile import TileWatermark
 from sdk_watermark_tile.coding import code_length, decode, encode
-from sdk_watermark_tile.keys import DEMO_KEY, Key, carriers
-from sdk_watermark_tile.search import MAX_DECODES
+from sdk_watermark_tile.keys import BANK, DEMO_KEY, Key, carriers
+from sdk_watermark_tile.search import MAX_DECODES, Search
 from sdk_watermark_tile.spectrum import lock_log10_p
 from sdk_watermark_tile.tile import coefficients
 
 from sdk import MarkError, PluginError, Presence, Registry
 from sdk.contract import check_watermark, sample
+from sdk.endurance import examined
 
 ID = bytes.fromhex("0123456789abcdef")
 KEY = "11" * 32
@@ -160,7 +162,7 @@ def test_flat_art_and_text_survive_the_encoders_that_round_most_away(mark, draw)
     pixels = mark.embed(draw(), ID)
     for kind, quality in (("jpeg", 75), ("jpeg", 50), ("webp", 80)):
         assert mark.detect(encoded(pixels, kind, quality)).payload == ID, (kind, quality)
-    assert not mark.detect(pixels).weak
+    assert examined(mark, pixels).weak is False
 
 
 @pytest.mark.parametrize("level", [255, 128, 0])
@@ -177,9 +179,9 @@ def test_a_picture_of_one_colour_is_marked_and_read_back(mark, level):
 def test_a_mark_that_re_encoding_would_erase_is_reported_weak(mark, level):
     pixels = mark.embed(np.full((256, 256, 3), level, np.uint8), ID)
     worn = [encoded(pixels, "jpeg", 75), encoded(pixels, "webp", 80)]
-    if not mark.detect(pixels).weak:
+    if not examined(mark, pixels).weak:
         assert [mark.detect(w).payload for w in worn] == [ID, ID]
-    assert not mark.detect(mark.embed(picture(), ID)).weak
+    assert not examined(mark, mark.embed(picture(), ID)).weak
 
 
 def test_a_faint_mark_is_weak():
@@ -187,7 +189,7 @@ def test_a_faint_mark_is_weak():
     part = TileWatermark(key=KEY)
     art = emoji()
     faint = art + np.trunc((part.embed(art, ID).astype(float) - art) / 2).astype(np.int16)
-    found = part.detect(faint.astype(np.uint8))
+    found = examined(part, faint.astype(np.uint8))
     assert found.payload == ID
     assert found.weak
     assert part.detect(encoded(faint.astype(np.uint8), "webp", 80)).payload is None
@@ -213,6 +215,21 @@ def test_a_retired_key_still_finds_old_marks_and_a_new_key_marks(marked):
     new = rotated.embed(picture(), ID)
     assert TileWatermark(key=KEY).detect(new).presence is not Presence.PRESENT
     assert TileWatermark(key="22" * 32).detect(new).payload == ID
+
+
+@pytest.mark.parametrize("size", [(512, 512), (700, 900), (1536, 1024), (4096, 4096)])
+def test_what_is_untouched_is_read_from_few_pixels_whatever_the_size(mark, size):
+    pixels = mark.embed(picture(*size), ID)
+    search = Search(keys=[Key(bytes.fromhex(KEY))])
+    assert search.run(pixels, natural=4).frame.payload == ID
+    assert search.hypotheses == len(BANK)
+
+
+def test_a_weak_mark_stays_weak_when_it_was_only_seen_in_part(mark, marked):
+    crop = np.ascontiguousarray(marked[61:430, 97:466])
+    found = mark.detect(crop)
+    assert mark.is_weak(crop, replace(found, weak=True))
+    assert not mark.is_weak(crop, found)
 
 
 def test_a_foreign_key_sees_nothing(marked):
