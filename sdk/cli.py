@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from sdk.cli_audit_tables import audit
-from sdk.cli_bench import bench
-from sdk.cli_certs import certs, trust
+from sdk.cli_bench_watermark import bench
+from sdk.cli_certs import certs
 from sdk.cli_conformance import conformance
 from sdk.cli_data import data
 from sdk.cli_evaluate import evaluate
@@ -25,6 +25,7 @@ from sdk.cli_serve import serve
 from sdk.cli_timestamp import timestamp
 from sdk.cli_tools import doctor, keys, models, plugin, plugins
 from sdk.cli_train import card, train
+from sdk.cli_trust import trust
 from sdk.cli_verify import verify
 from sdk.cli_walk import walk
 from sdk.terminal import app

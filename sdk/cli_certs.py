@@ -1,4 +1,4 @@
-"""`sdk certs` and `sdk trust`: who signs, and whom you trust."""
+"""`sdk certs`: who signs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from sdk.errors import SealError
 from sdk.terminal import REFUSED, AsJson, answer, app, errors, leave, say
 
 if TYPE_CHECKING:
-    from sdk.trust import TrustList
     from sdk.types import JSON
 
 certs = app("Certificates that sign manifests.")
-trust = app("Lists of certificates that you trust.")
 
 Chain = Annotated[Path, typer.Argument(metavar="CHAIN", help="PEM, leaf first.")]
 Organization = Annotated[str, typer.Option(help="Organization in the subject.")]
@@ -117,60 +115,6 @@ def csr(
         say(f"wrote    {folder}/request.pem  send it to the certificate authority")
         if pem:
             say(f"wrote    {folder}/key.pem      keep it secret")
-
-
-@trust.command("show")
-def show(
-    lists: Annotated[list[Path], typer.Argument(metavar="LIST...", help="PEM or C2PA JSON.")],
-    as_json: AsJson = False,
-) -> None:
-    """Say what a trust list holds, its date, and until when it counts."""
-    from datetime import UTC, datetime
-
-    from sdk.trust import TrustList
-
-    with errors(as_json):
-        opened = [TrustList.open(path) for path in lists]
-        if as_json:
-            answer([_described(found) for found in opened])
-            return
-        for found in opened:
-            late = "  OVERDUE" if found.overdue(datetime.now(UTC)) else ""
-            until = f", next update {found.next_update:%F}" if found.next_update else ", no date"
-            say(f"{found.described()}{until}{late}")
-            for subject in found.subjects():
-                say(f"  {subject}")
-
-
-@trust.command("diff")
-def diff(
-    old: Annotated[Path, typer.Argument(help="A list.")],
-    new: Annotated[Path, typer.Argument(help="Another.")],
-    as_json: AsJson = False,
-) -> None:
-    """Say which certificates one list has and the other has not."""
-    from sdk.trust import TrustList
-
-    with errors(as_json):
-        before, after = set(TrustList.open(old).subjects()), set(TrustList.open(new).subjects())
-        gone, come = sorted(before - after), sorted(after - before)
-        if as_json:
-            answer({"removed": [*gone], "added": [*come]})
-            return
-        for subject in gone:
-            say(f"- {subject}")
-        for subject in come:
-            say(f"+ {subject}")
-        say(f"{len(gone)} removed, {len(come)} added, {len(before & after)} stay")
-
-
-def _described(found: TrustList) -> JSON:
-    return {
-        "name": found.name,
-        "issued": found.issued.isoformat() if found.issued else None,
-        "next_update": found.next_update.isoformat() if found.next_update else None,
-        "certificates": [*found.subjects()],
-    }
 
 
 def _read(path: Path) -> bytes:

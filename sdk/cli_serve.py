@@ -13,9 +13,11 @@ from sdk.terminal import errors, note, say
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+    from sdk.config import Config
     from sdk.server.desk import Desk
     from sdk.server.keys import Keys
     from sdk.server.studios import OpenStudios
+    from sdk.trust import Trust
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -79,20 +81,19 @@ def _run(
         open_studios(chosen, config) as studios,
         Desk(studios, waiting=waiting, workers=workers) as desk,
     ):
-        app = _app(desk, studios, known, checks, str(trust or config.trust or ""))
+        app = _app(desk, studios, known, checks, _trust(trust, config))
         note(f"policy {chosen.name}; http://{address[0]}:{address[1]}; Ctrl-C ends it")
         uvicorn.run(app, host=address[0], port=address[1], log_level="warning", access_log=False)
 
 
 def _app(
-    desk: Desk, studios: OpenStudios, keys: Keys | None, checks: int, trusted: str
+    desk: Desk, studios: OpenStudios, keys: Keys | None, checks: int, trusted: Trust
 ) -> Starlette:
     """The application, with the policy's mark as detector."""
     from sdk.registry import Registry
     from sdk.server.app import make
     from sdk.server.bindings import Bindings
     from sdk.server.detection import Witness
-    from sdk.trust import NO_TRUST, Trust, TrustList
 
     mark = studios.policy.watermark
     detectors = [Registry().make("watermark", mark.plugin, dict(mark.settings))] if mark else []
@@ -100,7 +101,7 @@ def _app(
         desk,
         studios,
         witness=Witness(
-            trust=Trust(signers=TrustList.open(trusted)) if trusted else NO_TRUST,
+            trust=trusted,
             ledger=studios.ledger,
             credentials=studios.credentials,
             detectors=detectors,
@@ -109,3 +110,13 @@ def _app(
         keys=keys,
         checks_per_minute=checks,
     )
+
+
+def _trust(signers: Path | None, config: Config) -> Trust:
+    """The list that was named, and those that are kept."""
+    from sdk.config import trust_lists
+    from sdk.trust import Trust, TrustList
+
+    lists = dict(trust_lists(config)) | ({"signers": str(signers)} if signers else {})
+    opened = {kind: TrustList.open(path) for kind, path in lists.items() if path}
+    return Trust(**opened)

@@ -98,15 +98,17 @@ def verify(
     prints one document for one file, and one line a file for several, as jsonl does.
     """
     from sdk.batch.asked import Asked
+    from sdk.config import load_config, trust_lists
     from sdk.reports.summary import failing, overall
 
     chosen = _form("json" if as_json else form)
     with errors(chosen in ("json", "jsonl")):
         failing_on = failing(fail_on)
+        lists = trust_lists(load_config())
         asked = Asked(
-            trust=str(trust or ""),
-            tsa_trust=str(tsa_trust or ""),
-            cawg_trust=str(cawg_trust or ""),
+            trust=str(trust or lists["signers"]),
+            tsa_trust=str(tsa_trust or lists["tsas"]),
+            cawg_trust=str(cawg_trust or lists["identities"]),
             at=at,
             rules=tuple(rule or ()),
             watermarks=tuple(watermark or ["tile"]),

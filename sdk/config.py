@@ -55,7 +55,7 @@ class Config:
     reviews: str = ""
     """Database URL or path of the review queue; empty is `home`/reviews.db."""
     trust: str = ""
-    """PEM file of roots that `sdk verify` trusts; empty trusts nobody."""
+    """List of roots that `sdk verify` trusts; empty is the one of `sdk trust update`, if any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +116,14 @@ def _from_environment(env: Mapping[str, str], known: set[str]) -> dict[str, str]
         if value:
             found[key] = value
     return found
+
+
+def trust_lists(config: Config) -> Mapping[str, str]:
+    """Return the paths of the lists that count where none is named, by kind; empty for none."""
+    from sdk.trust_store import KINDS, kept
+
+    found = {kind: str(kept(config.home, kind) or "") for kind in KINDS}
+    return found | ({"signers": config.trust} if config.trust else {})
 
 
 def open_ledger(config: Config | None = None) -> Ledger:

@@ -4,9 +4,10 @@
                   tsas=TrustList.open("C2PA-TSA-TRUST-LIST.pem"))
 
 A list is a PEM file, or the JSON form of the C2PA programme (ETSI TS 119 602), which also says
-when it was issued and until when it counts.  Nothing is bundled and nothing is fetched: who is
-trusted is the user's choice.  A root for time-stamps never vouches for a signer; c2pa-rs 0.91.3
-accepts that in its settings but does not enforce it, so each kind is asked for by itself.
+when it was issued and until when it counts.  Nothing is bundled and nothing is fetched here: who is
+trusted is the user's choice, and `sdk.trust_store` keeps what was chosen.  A root for time-stamps
+never vouches for a signer; c2pa-rs 0.91.3 accepts that in its settings but does not enforce it, so
+each kind is asked for by itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -25,6 +26,8 @@ from sdk.report import harmless
 from sdk.types import JSON
 
 MAX_BYTES = 16 * 1024 * 1024
+KEPT = "io.github.responsible-generation-sdk.kept"
+"""Key of a kept list under which stands where it came from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,7 @@ class TrustList:
     """Root (and issuing) certificates that the user trusts for one purpose."""
 
     name: str
-    """File name."""
+    """File name, or the one that a kept list came with."""
     pem: bytes
     count: int
     """Certificates in it."""
@@ -49,12 +52,28 @@ class TrustList:
             VerifyError: it cannot be read, or holds no certificate.
         """
         path = Path(path).expanduser()
-        data = _read(path)
-        if data.lstrip().startswith(b"{"):
-            return _from_json(path, data)
+        found = cls.read(path.name, _read(path))
         beside = path.with_suffix(".json")
-        issued, next_update = _dates(_lote(beside)) if beside.is_file() else (None, None)
-        return _from_pem(path, data, issued, next_update)
+        if beside == path or not beside.is_file() or found.issued or found.next_update:
+            return found
+        issued, next_update = _dates(_document(beside.name, _read(beside)))
+        return replace(found, issued=issued, next_update=next_update)
+
+    @classmethod
+    def read(cls, name: str, data: bytes) -> TrustList:
+        """Read the bytes of a list.
+
+        Raises:
+            VerifyError: they hold no certificate.
+        """
+        if not data.lstrip().startswith(b"{"):
+            return _from_pem(name, data, None, None)
+        document = _document(name, data)
+        blocks = [
+            f"-----BEGIN CERTIFICATE-----\n{value}\n-----END CERTIFICATE-----\n"
+            for value in _certificates(document)
+        ]
+        return _from_pem(_named(document) or name, "".join(blocks).encode(), *_dates(document))
 
     def overdue(self, at: datetime) -> bool:
         """Whether the list should have been renewed by then."""
@@ -72,9 +91,10 @@ class TrustList:
         ]
 
     def described(self) -> str:
-        """Name and date, for people."""
-        date = f" of {self.issued:%F}" if self.issued else ""
-        return f"{self.name}{date} ({self.count} certificates)"
+        """Name, date and next update, for people."""
+        date = f" of {self.issued:%F}" if self.issued else ", no date"
+        until = f", next update {self.next_update:%F}" if self.next_update else ""
+        return f"{self.name}{date}{until} ({self.count} certificates)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +128,7 @@ def _read(path: Path) -> bytes:
 
 
 def _from_pem(
-    path: Path, data: bytes, issued: datetime | None, next_update: datetime | None
+    name: str, data: bytes, issued: datetime | None, next_update: datetime | None
 ) -> TrustList:
     from cryptography import x509  # 39 ms that a verification without lists does not pay
     from cryptography.hazmat.primitives.serialization import Encoding
@@ -117,30 +137,27 @@ def _from_pem(
         certificates = x509.load_pem_x509_certificates(data)
     except ValueError as exc:
         raise VerifyError(
-            f"asked to read trust list {path}, found {exc}; give PEM certificates or a C2PA list"
+            f"asked to read trust list {name}, found {exc}; give PEM certificates or a C2PA list"
         ) from exc
     pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
     return TrustList(
-        name=path.name, pem=pem, count=len(certificates), issued=issued, next_update=next_update
+        name=name, pem=pem, count=len(certificates), issued=issued, next_update=next_update
     )
 
 
-def _from_json(path: Path, data: bytes) -> TrustList:
-    document = _lote(path)
-    blocks = [
-        f"-----BEGIN CERTIFICATE-----\n{value}\n-----END CERTIFICATE-----\n"
-        for value in _certificates(document)
-    ]
-    return _from_pem(path, "".join(blocks).encode(), *_dates(document))
-
-
-def _lote(path: Path) -> JSON:
+def _document(name: str, data: bytes) -> JSON:
     try:
-        return cast("JSON", json.loads(_read(path)))
+        return cast("JSON", json.loads(data))
     except (ValueError, RecursionError) as exc:
         raise VerifyError(
-            f"asked to read trust list {path}, found no JSON ({exc}); fetch it again"
+            f"asked to read trust list {name}, found no JSON ({exc}); fetch it again"
         ) from exc
+
+
+def _named(document: JSON) -> str:
+    """Return the name that `sdk.trust_store` wrote into a list; empty for others'."""
+    kept = document.get(KEPT) if isinstance(document, dict) else None
+    return harmless(kept.get("name", "")) if isinstance(kept, dict) else ""
 
 
 def _certificates(value: JSON) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`sdk certs` and `sdk trust` from the shell."""
+"""`sdk certs` from the shell."""
 
 from __future__ import annotations
 
@@ -66,27 +66,9 @@ def test_a_request_asks_for_the_profile_of_the_programme(place: Path) -> None:
         (("certs", "csr", "x", "--organization", "L", "--name", "L", "--country", "X1Y"), "two"),
         (("certs", "doctor", "nowhere.pem"), "nowhere"),
         (("certs", "doctor", "."), "directory"),
-        (("trust", "show", "nowhere.pem"), "nowhere"),
     ],
 )
 def test_what_cannot_be_done_is_said(place: Path, words: tuple[str, ...], says: str) -> None:
     done = run(*words)
     assert done.exit_code == 1
     assert says in done.stderr.lower()
-
-
-def test_trust_lists_are_shown_and_compared(place: Path) -> None:
-    for name in ("a", "b"):
-        run("certs", "init", name, "--organization", f"Lab {name}", "--name", "Lab")
-    shown = run("trust", "show", "a/root.pem")
-    assert "Lab a" in shown.stdout
-    assert "no date" in shown.stdout
-    both = Path("both.pem")
-    both.write_bytes(Path("a/root.pem").read_bytes() + Path("b/root.pem").read_bytes())
-    answer = json.loads(run("trust", "diff", "a/root.pem", "both.pem", "--json").stdout)
-    assert answer["removed"] == []
-    assert len(answer["added"]) == 1
-    assert "Lab b" in answer["added"][0]
-    assert "0 removed, 1 added, 1 stay" in run("trust", "diff", "a/root.pem", "both.pem").stdout
-    listed = json.loads(run("trust", "show", "both.pem", "--json").stdout)
-    assert len(listed[0]["certificates"]) == 2

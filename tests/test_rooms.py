@@ -27,7 +27,8 @@ LADDER = """
     canonical certs keyfile models output report sealing sql_file sql_server terminal xmp
     when tables strictness packs policy
     checkpoint fingerprint animation inputs engine manifests lineage certprofile explain render
-    sarif sql tiling training trust signatures kms token outside
+    sarif sql tiling training trust trust_source trust_store
+    signatures kms token outside
 
     label second_opinion claims credentials encode views endurance evidence keys request vault_store attest
     options
@@ -37,8 +38,8 @@ LADDER = """
     cose strict axes_identity axes_outside config recovery
 
     registry lanes leaf
-    contract doctor parts scaffold
-    decide observe receipts statement rewriting second_look
+    rehearsal contract doctor parts scaffold
+    decide observe receipts statement rewriting rewording second_look
     finishing screen pixel_evidence trials replay appeals
     pipeline verify
     walks
@@ -46,12 +47,13 @@ LADDER = """
     law
     audits
     runs dossier data evaluation
+    robustness
     server
 
-    cli_certs cli_conformance cli_result cli_timestamp cli_ledger cli_law cli_policy_tools
+    cli_certs cli_trust cli_conformance cli_result cli_timestamp cli_ledger cli_law cli_policy_tools
     cli_policy cli_review cli_tools cli_verify cli_screen cli_generate
     cli_audit cli_audit_tables
-    cli_walk cli_train cli_bench cli_data cli_evaluate cli_serve
+    cli_walk cli_train cli_bench cli_bench_watermark cli_data cli_evaluate cli_serve
     cli
 """
 """Rooms in order: each may import those before it.  A wing is one room here."""
@@ -59,6 +61,7 @@ LADDER = """
 WINGS: dict[str, str] = {
     "law": "facts catalogue judge",
     "dossier": "rates cases evasions drawing page subjects attempts measure writing",
+    "robustness": "patterns transforms quality pictures measure running summary page",
     "audits": """
         estimates sampling drift monitor
         counting intervals plain inversion multiple powered paired independent distances shrinkage

@@ -35,7 +35,7 @@ def test_a_pem_file_is_a_list_without_dates(tmp_path: Path) -> None:
     (tmp_path / "roots.pem").write_bytes(b"Subject: somebody\n" + ROOT + ROOT)
     found = TrustList.open(tmp_path / "roots.pem")
     assert (found.count, found.issued, found.name) == (2, None, "roots.pem")
-    assert found.described() == "roots.pem (2 certificates)"
+    assert found.described() == "roots.pem, no date (2 certificates)"
     assert not found.overdue(datetime.now(UTC))
 
 
@@ -44,7 +44,7 @@ def test_the_official_json_form_has_dates_and_the_same_certificates(tmp_path: Pa
     (tmp_path / "list.json").write_text(lote(ROOT, **dates))
     found = TrustList.open(tmp_path / "list.json")
     assert found.pem == ROOT
-    assert found.described() == "list.json of 2026-08-05 (1 certificates)"
+    assert found.described() == "list.json of 2026-08-05, next update 2027-08-05 (1 certificates)"
     assert not found.overdue(datetime(2027, 8, 1, tzinfo=UTC))
     assert found.overdue(datetime(2027, 9, 1, tzinfo=UTC))
 

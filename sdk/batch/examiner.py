@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdk.axes_outside import parsed
@@ -22,6 +21,7 @@ from sdk.report import Report
 from sdk.second_opinion import require_engine, second_opinion
 from sdk.source import Source, open_file, read_source
 from sdk.trust import Trust, TrustList
+from sdk.trust_store import KINDS
 from sdk.types import JSON
 from sdk.verify import verify_source
 
@@ -171,12 +171,13 @@ def crjson_of(source: Source, trust: Trust, report: Report) -> Mapping[str, JSON
 
 
 def _trust(asked: Asked, config: Config) -> Trust:
-    signers = asked.trust or config.trust
-    return Trust(
-        signers=TrustList.open(Path(signers)) if signers else None,
-        tsas=TrustList.open(Path(asked.tsa_trust)) if asked.tsa_trust else None,
-        identities=TrustList.open(Path(asked.cawg_trust)) if asked.cawg_trust else None,
-    )
+    from sdk.config import trust_lists
+
+    lists = trust_lists(config)
+    named = (asked.trust, asked.tsa_trust, asked.cawg_trust)
+    paths = [name or lists[kind] for name, kind in zip(named, KINDS, strict=True)]
+    signers, tsas, identities = (TrustList.open(path) if path else None for path in paths)
+    return Trust(signers=signers, tsas=tsas, identities=identities)
 
 
 def _detectors(names: tuple[str, ...]) -> list[Detector]:
