@@ -62,6 +62,7 @@ def safety(
     disguise, calibration, and which cases were wrong.
     """
     from sdk.dossier.measure import Plan
+    from sdk.dossier.page import page as drawn
     from sdk.dossier.writing import dossier, write_dossier
 
     with errors(as_json):
@@ -76,7 +77,7 @@ def safety(
             most_listed=listed,
             texts=texts,
         )
-        credential = _credential(certificate, key) if output else None
+        credential = signing(certificate, key) if output else None
         found: dict[str, dict[str, JSON] | None] = {
             "prompt": _measured("prompt", prompts, policy, plugin, plan, quiet),
             "image": _measured("image", pictures, policy, plugin, plan, quiet),
@@ -84,7 +85,7 @@ def safety(
         title = plugin or policy or _default()
         whole = dossier(title, found["prompt"], found["image"])
         if output is not None and credential is not None:
-            page = write_dossier(output, whole, credential)
+            page = write_dossier(output, whole, drawn(whole), credential)
         if as_json:
             answer(whole)
             return
@@ -177,7 +178,8 @@ def _default() -> str:
     return load_config().policy
 
 
-def _credential(certificate: str, key: str) -> SigningCredential:
+def signing(certificate: str, key: str) -> SigningCredential:
+    """Open the credential that signs a dossier; without any, the development one."""
     from sdk.keys import SigningCredential
 
     if bool(certificate) != bool(key):

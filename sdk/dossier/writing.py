@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sdk.attest import sign_folder
-from sdk.dossier.page import LIMITS, page
+from sdk.dossier.page import LIMITS
 from sdk.durable import write_whole
 from sdk.errors import DataError
 from sdk.keys import SigningCredential
@@ -46,7 +46,9 @@ def dossier(
     }
 
 
-def write_dossier(folder: Path, whole: dict[str, JSON], credential: SigningCredential) -> Path:
+def write_dossier(
+    folder: Path, whole: dict[str, JSON], html: str, credential: SigningCredential
+) -> Path:
     """Write both forms into an empty or new folder and sign them; returns the page's path.
 
     Raises:
@@ -63,7 +65,7 @@ def write_dossier(folder: Path, whole: dict[str, JSON], credential: SigningCrede
             )
         text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         _write(folder / "dossier.json", text)
-        _write(folder / "dossier.html", page(whole))
+        _write(folder / "dossier.html", html)
     except OSError as exc:
         raise DataError(f"asked to write into {folder}, found {exc.strerror}") from exc
     (folder / "model.sig").unlink(missing_ok=True)
