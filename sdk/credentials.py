@@ -25,6 +25,7 @@ from sdk.fingerprint import bands, fingerprint, likeness
 from sdk.jumbf import active_label, manifest_store
 from sdk.pixels import Picture
 from sdk.sql import Database, Row, Session, open_database
+from sdk.undated import Queue
 
 TABLES = (
     """CREATE TABLE credentials (
@@ -69,6 +70,8 @@ class Repository:
     def __init__(self, database: Database) -> None:
         """Use `open` or `read`."""
         self._database = database
+        self.undated = Queue(database)
+        """The files that wait for a time-stamp."""
 
     @classmethod
     def open(cls, url: str | Path) -> Self:

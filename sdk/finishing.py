@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from sdk.errors import BackendError, MarkError, PluginError, RequestError, SealE
 from sdk.formats import HEAD_BYTES, media_type_of
 from sdk.hookspecs import Signer
 from sdk.label import burn
+from sdk.leaf import now
 from sdk.observe import CallWatch
 from sdk.parts import Named, Parts
 from sdk.phases import Draft, Marked, Sealed
@@ -210,14 +212,17 @@ def seal_frames(policy: Policy, parts: Parts, marked: Sequence[Marked], fps: int
     return Sealed(first, data, policy.output.media_type, sha256, seal, weakest, first.picture)
 
 
-def remember(repository: Repository, parts: Parts, sealed: Sealed) -> None:
-    """Keep what recovery needs if the file should lose its manifest.
+def remember(repository: Repository, parts: Parts, sealed: Sealed, to: Path | None) -> None:
+    """Keep what recovery needs if the file should lose its manifest, and what it still lacks.
 
     Raises:
         CredentialError: it cannot be kept; nothing is released then.
     """
     if not sealed.seal.manifest:
         return  # the policy says unsafe_without signer
+    if sealed.seal.undated:
+        place = str(to.absolute()) if to else ""
+        repository.undated.put(sealed.sha256, signed_at=now(), place=place)
     repository.keep(
         sealed.data,
         sealed.media_type,

@@ -232,7 +232,7 @@ class Studio:
     def record(self, sealed: Sealed, to: Path | None) -> Released:
         """Make manifest and receipt durable, then let the picture out."""
         if self._credentials is not None:
-            remember(self._credentials, self._parts, sealed)
+            remember(self._credentials, self._parts, sealed, to)
         draft = sealed.marked.audited.cleared.draft
         fields = leaf.released(sealed, labels_on(self.policy, draft)) | {
             "request": leaf.asked(draft.request, draft.index),

@@ -255,6 +255,8 @@ class Seal:
     """Whether the chain ends in a root of the user's trust list."""
     soft_binding_value: bytes = b""
     note: str = ""
+    undated: bool = False
+    """A time-stamp was asked for, and the policy does without: it waits for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,14 +30,14 @@ LADDER = """
     sarif sql tiling training trust trust_source trust_store
     signatures kms token outside
 
-    label second_opinion claims credentials encode views endurance evidence keys request vault_store attest
+    label second_opinion claims undated credentials encode views endurance evidence keys request vault_store attest
     options
     ledger_store ledger_audit ledger_tiles ledger_writer
     review_item reviews
     asking axes complete headline hookspecs ledger members phases source vault
     cose strict axes_identity axes_outside config recovery
 
-    registry lanes leaf
+    registry lanes leaf backfill
     rehearsal contract doctor parts scaffold
     decide observe receipts statement rewriting rewording second_look
     finishing screen pixel_evidence trials replay appeals

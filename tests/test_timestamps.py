@@ -20,7 +20,7 @@ from sdk.types import Detection, Presence
 from sdk.verify import verify
 
 PLAIN = encode(sample(64, 64), "image/png")
-LIFE_S = 4
+LIFE_S = 8
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +52,32 @@ def short(authority: Authority, tmp_path_factory: pytest.TempPathFactory):
     plain = signer(folder, chain).seal(PLAIN, CLAIM)
     (folder / "stamped.png").write_bytes(stamped)
     (folder / "plain.png").write_bytes(plain)
+    added = signer(folder, chain, timestamp_url=authority.url).timestamp(plain)
+    (folder / "added.png").write_bytes(added)
     fresh = verify(folder / "plain.png", trust=Trust(signers=listed(chain.root_pem)))
     assert fresh.axes["signer"].state == "trusted"
     time.sleep(max(0.0, LIFE_S + 1.5 - (time.monotonic() - made)))
     return folder, chain
+
+
+def test_a_stamp_that_was_added_in_time_keeps_it_trusted_after_expiry(short, authority) -> None:
+    """Signed without one, dated by `timestamp` while the certificate lived."""
+    folder, chain = short
+    trust = Trust(signers=listed(chain.root_pem), tsas=listed(authority.root_pem))
+    report = verify(folder / "added.png", trust=trust)
+    assert (report.exit_code, report.axes["signer"].state) == (0, "trusted")
+    assert report.axes["time"].state == "trusted"
+
+
+def test_a_stamp_after_expiry_is_refused_because_it_would_prove_nothing(short, authority) -> None:
+    folder, _ = short
+    fresh = new_chain(organization="Lab", common_name="Lab")
+    (folder / "fresh").mkdir()
+    part = signer(folder / "fresh", fresh, timestamp_url=authority.url)
+    with pytest.raises(SealError, match="has expired"):
+        part.timestamp((folder / "plain.png").read_bytes())
+    with pytest.raises(SealError, match="does not verify"):
+        part.timestamp((folder / "stamped.png").read_bytes()[:-40] + bytes(40))
 
 
 def test_without_a_stamp_the_certificate_ends_it(short) -> None:
@@ -102,6 +124,7 @@ def test_an_authority_that_does_not_answer_refuses_or_is_done_without(tmp_path: 
         signer(tmp_path, chain, timestamp_url=nobody).seal(PLAIN, CLAIM)
     lenient = signer(tmp_path, chain, timestamp_url=nobody, timestamp="best-effort")
     (tmp_path / "x.png").write_bytes(lenient.seal(PLAIN, CLAIM))
+    assert lenient.check((tmp_path / "x.png").read_bytes()).undated
     report = verify(tmp_path / "x.png", trust=Trust(signers=listed(chain.root_pem)))
     assert (report.exit_code, report.axes["time"].state) == (0, "none")
 

@@ -26,7 +26,7 @@ from sdk import (
 from .manifest import definition, parent, soft_binding
 from .remote import RemoteKey, token_uri
 from .settings import one_of, read_pem
-from .update import add_timestamp, c2pa_errors
+from .update import add_timestamp, c2pa_errors, is_dated
 
 if TYPE_CHECKING:
     from c2pa import Context, Signer
@@ -200,6 +200,7 @@ class C2PASigner:
             trusted=store.state == "trusted" and not own,
             soft_binding_value=soft_binding(store),
             note=self._note(store),
+            undated=bool(self._timestamp_url) and not is_dated(store),
         )
 
     def _note(self, store: ManifestStore) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from sdk import SealError, media_type_of, read_manifests
+from sdk import ManifestStore, SealError, media_type_of, read_manifests
 
 from .manifest import SPEC_VERSION
 
 if TYPE_CHECKING:
     from c2pa import Signer
 
+_EXPIRED = "signingCredential.expired"
 _SETTINGS = {
     "version": 1,
     "verify": {"verify_after_sign": False, "remote_manifest_fetch": False, "ocsp_fetch": False},
@@ -30,7 +31,7 @@ def add_timestamp(data: bytes, signer: Signer) -> bytes:
     """Return the file with an update manifest; `signer` must know a time-stamp authority.
 
     Raises:
-        SealError: there is no manifest to date, or it does not verify.
+        SealError: there is no manifest to date, it does not verify, or its certificate expired.
     """
     import c2pa
 
@@ -39,6 +40,11 @@ def add_timestamp(data: bytes, signer: Signer) -> bytes:
     if store is None or store.broken:
         found = f"one that does not verify ({store.broken[0].code})" if store else "none"
         raise SealError(f"asked to date a manifest, found {found}; give a signed, unchanged file")
+    if not is_dated(store) and any(s.code == _EXPIRED and not s.recorded for s in store.failures):
+        raise SealError(
+            "asked to date a manifest, found that its certificate has expired; a time-stamp of "
+            "today would prove nothing"
+        )
     said = {
         "claim_generator_info": [
             {"name": "Responsible Generation SDK", "specVersion": SPEC_VERSION},
@@ -49,6 +55,12 @@ def add_timestamp(data: bytes, signer: Signer) -> bytes:
         builder.set_intent(c2pa.C2paBuilderIntent.UPDATE)
         builder.sign(signer, media_type, io.BytesIO(data), out)
     return out.getvalue()
+
+
+def is_dated(store: ManifestStore) -> bool:
+    """Whether the active manifest has a time-stamp, by whomever."""
+    found = (s for s in store.statuses if s.manifest == store.active and not s.recorded)
+    return any(status.code.startswith("timeStamp.") for status in found)
 
 
 def c2pa_errors() -> tuple[type[Exception], ...]:
