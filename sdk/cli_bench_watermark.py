@@ -83,11 +83,12 @@ def watermark(
         progress = output.with_name(output.name + ".progress") if output else None
         if progress is not None and progress.exists():
             note(f"goes on with {progress}")
+        found = subjects(plan, Registry())  # before: the code may change while it runs
         with Stop(f"measure {plugin}", quiet=quiet) as stop:
             records = run(
                 plan, given, stop, progress=progress, workers=workers or (os.cpu_count() or 1)
             )
-        whole = document(plan, given, subjects(plan, Registry()), records)
+        whole = document(plan, given, found, records)
         if output is not None and credential is not None:
             html = write_dossier(output, whole, page(whole), credential)
             cast(Path, progress).unlink()
