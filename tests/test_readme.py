@@ -139,6 +139,15 @@ def test_the_extras_that_are_shown_exist():
     assert shown <= PROJECT["optional-dependencies"].keys()
 
 
+def test_every_command_that_is_named_exists():
+    named = set(re.findall(r"`(sdk [a-z-]+)[^`]*`", README))
+    listed = set(
+        re.findall(r"(?m)^## `?(sdk [a-z-]+)", (ROOT / "docs/commands.md").read_text("utf-8"))
+    )
+    assert named >= {"sdk generate", "sdk verify", "sdk audit"}
+    assert named <= listed
+
+
 def test_the_pages_that_are_linked_exist():
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", README):
         assert (ROOT / link).is_file(), link
