@@ -125,14 +125,24 @@ def opened(config: Config, kinds: Mapping[str, Callable[[dict[str, Any]], Any]])
         BackendError: as `loaded`, or the encoder is another one than it was fitted with.
     """
     found = loaded(config.model, kinds, config.licence)
-    words = Words(config.text_encoder, error=BackendError)
-    expected = _json(found.folder / "sdk.json").get("text_encoder_sha256")
+    words = words_of(config.model, config.text_encoder)
+    return Opened(found.network, found.index, words, found.model)
+
+
+def words_of(model: str, text_encoder: str) -> Words:
+    """The text encoder of a model that reads words, checked against the digest in its folder.
+
+    Raises:
+        BackendError: the encoder is missing, or another one than the model was fitted with.
+    """
+    words = Words(text_encoder, error=BackendError)
+    expected = _json(_find(model) / "sdk.json").get("text_encoder_sha256")
     if words.sha256 != expected:
         raise BackendError(
             f"asked for text encoder weights {str(expected)[:12]}…, found {words.sha256[:12]}…; "
             "set text_encoder to the folder that the model was fitted with"
         )
-    return Opened(found.network, found.index, words, found.model)
+    return words
 
 
 def _filled(made: Any, shape: dict[str, Any], weights: Path) -> Any:
