@@ -17,6 +17,8 @@ _LUMA: Plane = np.array([0.299, 0.587, 0.114], np.float32)
 """ITU-R BT.601, the Y of JFIF: what JPEG keeps best."""
 _STRIP = 1 << 16
 """Pixels worked on at once: what stays in the cache (2048 x 2048 luma in 6 instead of 15 ms)."""
+_ROWS = 8
+"""Rows worked on at once."""
 BLOCK = 8
 """Side of the blocks that the mark's strength is set on, canonical pixels."""
 
@@ -65,6 +67,24 @@ def box_luma(pixels: NDArray[np.uint8], short: int) -> Plane:
         luma = part.astype(np.float32) @ _LUMA
         out[top : top + strip] = box_mean(luma, box)
     return out
+
+
+def row_luma(pixels: NDArray[np.uint8], short: int) -> Plane:
+    """Return about what `box_luma` does; of a box's rows at most two are looked at."""
+    box = boxes(pixels.shape, short)
+    if box < 4:
+        return box_luma(pixels, short)
+    rows, columns = pixels.shape[0] // box, pixels.shape[1] // box
+    wide = np.zeros((rows, columns * box), np.float32)
+    for row in (box // 4, 3 * box // 4):
+        part = pixels[row::box, : columns * box][:rows]
+        for top in range(0, rows, _ROWS):
+            wide[top : top + _ROWS] += part[top : top + _ROWS].astype(np.float32) @ _LUMA
+    total = wide[:, 0::box].copy()
+    for i in range(1, box):
+        total += wide[:, i::box]
+    mean: Plane = total * np.float32(0.5 / box)
+    return mean
 
 
 def box_mean(plane: Plane, box: int) -> Plane:

@@ -10,6 +10,7 @@ import numpy as np
 from sdk import Detection, MarkError, Pixels, PluginError, Presence, Transform
 
 from .embedder import EFFORTS, Embedder, survives
+from .image import row_luma
 from .keys import DEMO_KEY, DENSITIES, TILE, Key, read_key
 from .search import Hit, Search
 from .spectrum import SYMMETRIES
@@ -104,7 +105,10 @@ class TileWatermark:
         tiles = density(min(pixels.shape[:2]))
         if found.payload is None or found.weak or not _is_whole(found.transform, tiles):
             return found.weak
-        return not any(survives(pixels, tiles, k, found.payload, _SAFE) for k in self._keys)
+        near = row_luma(pixels, TILE * tiles)
+        return not any(
+            survives(near, pixels.shape, tiles, key, found.payload, _SAFE) for key in self._keys
+        )
 
 
 def density(short: int) -> int:
