@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Observer,
         PromptFilter,
         Refiner,
+        Rewriter,
         Signer,
         Trainer,
         Watermark,
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
         Transform,
         Verdict,
         Watch,
+        Worded,
     )
 
 __all__ = [
@@ -128,6 +130,7 @@ __all__ = [
     "Request",
     "RequestError",
     "Result",
+    "Rewriter",
     "SDKError",
     "Sampler",
     "Seal",
@@ -143,6 +146,7 @@ __all__ = [
     "VerifyError",
     "Watch",
     "Watermark",
+    "Worded",
     "do_not_train",
     "expected_answers",
     "findings_of",
@@ -189,7 +193,7 @@ _ROOMS = {
         media_type_of
     """,
     "hookspecs": """
-        Auditor Backend Dataset ImageFilter Observer PromptFilter Refiner Signer Trainer
+        Auditor Backend Dataset ImageFilter Observer PromptFilter Refiner Rewriter Signer Trainer
         Watermark hookimpl
     """,
     "inputs": """
@@ -230,7 +234,7 @@ _ROOMS = {
     """,
     "types": """
         Box Capabilities Claim Decision Detection Event Finding Model Presence Seal Settings
-        JSON Transform Verdict Watch
+        JSON Transform Verdict Watch Worded
     """,
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from sdk.errors import AuditError
-from sdk.terminal import REFUSED, AsJson, Stop, answer, app, errors, leave, note, say
+from sdk.terminal import REFUSED, AsJson, answer, app, errors, leave, say
 
 if TYPE_CHECKING:
     from sdk.audits.estimating import Answerer
@@ -17,14 +17,11 @@ if TYPE_CHECKING:
     from sdk.config import Config
     from sdk.keys import SigningCredential
     from sdk.ledger import Ledger
-    from sdk.policy import Policy
     from sdk.types import JSON
 
 audit = app("Bias audits: plan, run, report, compare, check.")
 
 _PlanFile = Annotated[Path, typer.Argument(metavar="PLAN.toml", help="The plan.")]
-_RunFolder = Annotated[Path, typer.Option(help="Folder of the run; the plan's name by default.")]
-_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 
 
 @audit.command()
@@ -49,47 +46,6 @@ def plan(
         say(f"about {cost['hours']:.1f} hours at {seconds:g} s a picture")
     for row in cast("list[dict[str, object]]", cost["attributes"]):
         say(f"{row['attribute']}: {row['text']}")
-
-
-@audit.command()
-def run(
-    file: _PlanFile,
-    folder: _RunFolder = Path(),
-    quiet: _Quiet = False,
-    as_json: AsJson = False,
-) -> None:
-    """Draw the pictures of a plan through the governed call; go on where a run stopped."""
-    from sdk.audits.estimating import observed_policy
-    from sdk.audits.plans import load_plan
-    from sdk.audits.running import Folder
-    from sdk.audits.running import run as draw
-    from sdk.config import load_config, open_ledger
-    from sdk.pipeline import Studio
-
-    with errors(as_json):
-        asked, config = load_plan(file), load_config()
-        answerers, policy = estimators_for(asked), _policy(asked, config)
-        place = Path(asked.name.replace(" ", "-")) if folder == Path() else folder
-        head: dict[str, JSON] = {
-            "plan_sha256": asked.digest,
-            "policy": {"name": policy.name, "sha256": policy.digest},
-        }
-        there = Folder.create(place, asked, head)
-        with (
-            Studio.open(observed_policy(asked, policy), config=config) as studio,
-            open_ledger(config) as ledger,
-            Stop("auditing", quiet=quiet or as_json) as stop,
-        ):
-            noted = draw(asked, studio, answerers, there, stop, ledger)
-        total = len(there.lines())
-        missing = len(asked.cells) * asked.pictures - total
-    if as_json:
-        answer({"folder": str(place), "noted": noted, "total": total, "missing": missing})
-    else:
-        say(f"noted    {noted:,} pictures, {total:,} in all, {missing:,} missing, in {place}")
-    if missing:
-        note("some pictures failed; run the same command again to try them")
-        leave(1)
 
 
 @audit.command()
@@ -184,13 +140,6 @@ def estimators_for(plan: Plan) -> dict[str, Answerer]:
     from sdk.registry import Registry
 
     return estimators_of(plan, Registry())
-
-
-def _policy(plan: Plan, config: Config) -> Policy:
-    from sdk.policy import load
-
-    policy = load(plan.policy or config.policy)
-    return policy.with_model(plan.model) if plan.model else policy
 
 
 def _of_run(path: Path, ledger: Ledger) -> tuple[dict[str, JSON], list[Sample]]:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sdk.cli_audit import audit, estimators_for, halves
+from sdk.cli_audit import estimators_for, halves
+from sdk.cli_audit_run import audit
 from sdk.terminal import AsJson, answer, errors, say
 
 __all__ = ["audit"]
@@ -56,6 +57,7 @@ def compare(
     from sdk.audits.compare import compare_runs, compare_tallies
     from sdk.audits.running import Folder
     from sdk.audits.tally import Tally
+    from sdk.audits.wording import changed
 
     with errors(as_json):
         if first.is_dir() and second.is_dir():
@@ -67,7 +69,4 @@ def compare(
         answer([row.to_json() for row in rows])
         return
     for row in rows:
-        say(
-            f"{row.group}, {row.value}: {row.first * 100:.1f} % to {row.second * 100:.1f} %, "
-            f"change {row.low * 100:+.1f} to {row.high * 100:+.1f} points: {row.claim}"
-        )
+        say(changed(row))

@@ -104,6 +104,7 @@ def _words(one: Policy) -> list[str]:
     lines += [f"WARNING: this policy goes without {control}" for control in one.unsafe_without]
     lines.append(f"draws with {one.backend.plugin} {dict(one.backend.settings) or ''}".rstrip())
     for title, parts in (
+        ("prompts worded anew by", one.rewriters),
         ("then refines by", one.refiners),
         ("prompts screened by", one.prompt_filters),
         ("pictures screened by", one.image_filters),

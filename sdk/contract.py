@@ -21,11 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from sdk.errors import Cancelled, PluginError, SDKError
+from sdk.errors import Cancelled, SDKError
 from sdk.inputs import InputImage
-from sdk.members import check_members
 from sdk.pixels import Picture, Pixels, admit_pixels
 from sdk.registry import Registry
+from sdk.rehearsal import Quiet as Quiet
+from sdk.rehearsal import make as make
+from sdk.rehearsal import sample as sample
 from sdk.request import Request
 from sdk.training import Item
 from sdk.types import (
@@ -37,42 +39,11 @@ from sdk.types import (
     Model,
     Presence,
     Settings,
+    Worded,
 )
 
-
-class Quiet:
-    """A watch that counts steps and can cancel at one of them."""
-
-    def __init__(self, cancel_at: int | None = None) -> None:
-        self.steps: list[tuple[int, int]] = []
-        self._cancel_at = cancel_at
-
-    def step(self, done: int, total: int, /) -> None:
-        """Record a step; raise Cancelled at the chosen one."""
-        self.steps.append((done, total))
-        if self._cancel_at is not None and done >= self._cancel_at:
-            raise Cancelled(f"cancelled at step {done} of {total}")
-
-
-def sample(width: int = 256, height: int = 256, seed: int = 0) -> Pixels:
-    """A smooth colour gradient with blocks and grain, (height, width, 3) uint8."""
-    rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[0:height, 0:width]
-    base = np.stack([rows / height, columns / width, (rows + columns) / (height + width)], -1)
-    blocks = rng.random((-(-height // 32), -(-width // 32), 3)).repeat(32, 0).repeat(32, 1)
-    grain = rng.normal(0, 0.02, (height, width, 3))
-    mixed = 0.55 * base + 0.35 * blocks[:height, :width] + grain
-    return admit_pixels((np.clip(mixed, 0, 1) * 255).astype(np.uint8))
-
-
-def make(kind: str, name: str, settings: Settings, registry: Registry | None) -> Any:
-    """Make the part and check that it has the members of its Protocol."""
-    part = (registry or Registry()).make(kind, name, settings)
-    try:
-        check_members(kind, name, part)
-    except PluginError as exc:
-        raise AssertionError(str(exc)) from exc
-    return part
+ODD = ("تفاحة حمراء", "苹" * 2000, "🍎" * 50, "a\tb\nc", "x" * 32_000)
+"""Prompts that every prompt filter and rewriter must take."""
 
 
 def check_backend(
@@ -118,6 +89,26 @@ def _check_stops(name: str, work: Callable[[], object]) -> None:
         raise AssertionError(f"{name}: swallowed Cancelled")
 
 
+def check_rewriter(
+    name: str,
+    settings: Settings = NO_SETTINGS,
+    *,
+    leaves: Sequence[str] = (),
+    registry: Registry | None = None,
+) -> None:
+    """A rewriter names what it did, does it again alike, and leaves `leaves` as they are."""
+    part = make("rewriter", name, settings, registry)
+    for number, prompt in enumerate(["a red apple", "a doctor", *ODD, *leaves] * 2):
+        request = Request(prompt=prompt, seed=number)
+        worded = part.reword(request)
+        assert isinstance(worded, Worded), f"{name}: returned {type(worded).__name__}"
+        assert worded == part.reword(request), f"{name}: worded one request in two ways"
+        named, same = worded.modifier in part.modifiers, worded.prompt == prompt
+        assert named or not worded.modifier, f"{name}: an unknown modifier"
+        assert same != named, f"{name}: the modifier is not what was done"
+        assert same or prompt not in leaves, f"{name}: changed what it must leave alone"
+
+
 def check_prompt_filter(
     name: str,
     settings: Settings = NO_SETTINGS,
@@ -130,8 +121,7 @@ def check_prompt_filter(
     `refuses` are prompts that must score 0.5 or more in some category.
     """
     part = make("prompt_filter", name, settings, registry)
-    odd = ["a red apple", "تفاحة حمراء", "苹" * 2000, "🍎" * 50, "a\tb\nc", "x" * 32_000]
-    for prompt in [*odd, *refuses]:
+    for prompt in ["a red apple", *ODD, *refuses]:
         findings = part.inspect(Request(prompt=prompt, negative_prompt="blurry"))
         check_findings(name, findings, part.categories)
         if prompt in refuses:

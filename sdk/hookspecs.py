@@ -1,11 +1,8 @@
 """The whole plugin contract.
 
 A plugin is a module named in the entry-point group "sdk".  It has one or more of the hooks in
-`PARTS`; each makes one part from the settings that the policy gives it, once, before the first
-request, and imports what is heavy (torch, onnxruntime) there, not at the top:
-
-    @hookimpl
-    def prompt_filter(settings): return Blocklist(**settings)
+`PARTS`; each, such as `@hookimpl def prompt_filter(settings): return Blocklist(**settings)`, makes
+one part from the policy's settings, once, and imports what is heavy there, not at the top.
 
 The policy names the plugins; `sdk.pipeline` asks their parts one at a time, in the policy's
 order.  Each plugin has a plugin manager of its own: tryfirst, firstresult and wrappers mean
@@ -24,7 +21,7 @@ import pluggy
 from sdk.pixels import Picture, Pixels
 from sdk.request import Request
 from sdk.training import Item
-from sdk.types import Capabilities, Claim, Detection, Event, Finding, Model, Seal, Watch
+from sdk.types import Capabilities, Claim, Detection, Event, Finding, Model, Seal, Watch, Worded
 
 hookspec = pluggy.HookspecMarker("sdk")
 hookimpl = pluggy.HookimplMarker("sdk")
@@ -43,6 +40,15 @@ class Backend(Protocol):
         each has count 1 and a seed, size, steps and guidance_scale.  Call `watch.step` between
         steps.  Raise RequestError for what you cannot draw; other errors become BackendError.
         """
+
+
+class Rewriter(Protocol):
+    """Words prompts anew before they are screened: what is screened is what is drawn."""
+
+    modifiers: Sequence[str]
+
+    def reword(self, request: Request, /) -> Worded:
+        """Word one picture's prompt, a request the same way each time; receipts name the modifier."""
 
 
 class PromptFilter(Protocol):
@@ -136,15 +142,8 @@ class Trainer(Protocol):
 
 
 PARTS: Mapping[str, type] = {
-    "backend": Backend,
-    "prompt_filter": PromptFilter,
-    "image_filter": ImageFilter,
-    "auditor": Auditor,
-    "watermark": Watermark,
-    "signer": Signer,
-    "refiner": Refiner,
-    "observer": Observer,
-    "dataset": Dataset,
-    "trainer": Trainer,
-}
+    "rewriter": Rewriter, "backend": Backend, "prompt_filter": PromptFilter,
+    "image_filter": ImageFilter, "auditor": Auditor, "watermark": Watermark, "signer": Signer,
+    "refiner": Refiner, "observer": Observer, "dataset": Dataset, "trainer": Trainer,
+}  # fmt: skip
 """Hook → the part it makes; every hook is `hook(settings: Settings) -> part`."""

@@ -231,7 +231,8 @@ def _jobs(admitted: Admitted) -> Iterator[Job]:
     request = admitted.request
     assert request.seed is not None
     for index in range(request.count):
-        yield Job(admitted, index, replace(request, seed=request.seed + index, count=1))
+        own = admitted.wordings[index].request if admitted.wordings else request
+        yield Job(admitted, index, replace(own, seed=request.seed + index, count=1))
 
 
 def _own(error: SDKError) -> SDKError:

@@ -6,6 +6,7 @@ here its author learns which member is wrong.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
@@ -16,6 +17,7 @@ from sdk.types import Capabilities, Model
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {
     "backend": ("model", "capabilities", "render"),
+    "rewriter": ("modifiers", "reword"),
     "refiner": ("action", "refine"),
     "prompt_filter": ("categories", "inspect"),
     "image_filter": ("categories", "inspect"),
@@ -102,6 +104,14 @@ def _refiner(name: str, part: Any) -> None:
     _check_text(name, "action", part.action)
 
 
+def _rewriter(name: str, part: Any) -> None:
+    if not names_of(name, part, "modifiers"):
+        raise _wrong(name, "modifiers", (), "at least one name of a modifier")
+    for modifier in names_of(name, part, "modifiers"):
+        if not re.fullmatch(r"[\w.+\-]{1,80}", modifier):
+            raise _wrong(name, "modifiers", modifier, "names of letters, digits, . _ + and -")
+
+
 def _watermark(name: str, part: Any) -> None:
     _check_text(name, "algorithm", part.algorithm)
     _check_whole(name, "payload_bytes", part.payload_bytes, LEAST_PAYLOAD, MOST_PAYLOAD)
@@ -123,6 +133,7 @@ def _anything(name: str, part: Any) -> None:
 
 _CHECKS = {
     "backend": _backend,
+    "rewriter": _rewriter,
     "refiner": _refiner,
     "prompt_filter": _filter,
     "image_filter": _filter,

@@ -19,6 +19,7 @@ from sdk.hookspecs import (
     Observer,
     PromptFilter,
     Refiner,
+    Rewriter,
     Signer,
     Watermark,
 )
@@ -39,7 +40,8 @@ class Named(Generic[P]):
     spec: Part
     id: PluginId
     categories: tuple[str, ...] = ()
-    """What a filter must measure, as it was when the part was made: it cannot take them back."""
+    """What a filter must measure, or a rewriter's modifiers, as it was when the part was made: it
+    cannot take them back."""
 
     @property
     def name(self) -> str:
@@ -55,6 +57,7 @@ class Parts:
     model: Model
     """The backend's, as it was at the start: receipts do not ask the plugin again."""
     able: Capabilities
+    rewriters: tuple[Named[Rewriter], ...]
     refiners: tuple[Named[Refiner], ...]
     prompt_filters: tuple[Named[PromptFilter], ...]
     image_filters: tuple[Named[ImageFilter], ...]
@@ -67,7 +70,8 @@ class Parts:
     def all(self) -> tuple[Named[Any], ...]:
         """Every part, in the order it is asked."""
         one = [p for p in (self.watermark, self.signer) if p is not None]
-        named: list[Named[Any]] = [*self.prompt_filters, self.backend, *self.refiners]
+        before: list[Named[Any]] = [*self.rewriters, *self.prompt_filters]
+        named = [*before, self.backend, *self.refiners]
         return (*named, *self.image_filters, *self.auditors, *one, *self.observers)
 
     @property
@@ -99,7 +103,8 @@ def build(policy: Policy, registry: Registry) -> Parts:
     auditors = _many(registry, "auditor", policy.auditors)
     observers = _many(registry, "observer", policy.observers)
     refiners = _many(registry, "refiner", policy.refiners)
-    light = [*prompt, *image, *auditors, *observers, *refiners]
+    rewriters = _many(registry, "rewriter", policy.rewriters)
+    light = [*rewriters, *prompt, *image, *auditors, *observers, *refiners]
     light += [part for part in (watermark, signer) if part is not None]
     have = _provided(policy, light)
     _check_requires(policy, have, [r for r in policy.requires if r in CONTROL_CAPABILITIES])
@@ -111,6 +116,7 @@ def build(policy: Policy, registry: Registry) -> Parts:
         signer=signer,
         auditors=auditors,
         observers=observers,
+        rewriters=rewriters,
         refiners=refiners,
         backend=backend,
         model=backend.part.model,
@@ -134,10 +140,13 @@ def prompt_filters(policy: Policy, registry: Registry) -> tuple[Named[PromptFilt
 
 
 def _one(registry: Registry, kind: str, spec: Part) -> Named[Any]:
+_NAMES = {"prompt_filter": "categories", "image_filter": "categories", "rewriter": "modifiers"}
+
+
     part = registry.make(kind, spec.plugin, deepcopy(spec.settings))  # the policy's stay as read
     check_members(kind, spec.plugin, part)
-    filters = kind in ("prompt_filter", "image_filter")
-    categories = names_of(spec.plugin, part, "categories") if filters else ()
+    member = _NAMES.get(kind)
+    categories = names_of(spec.plugin, part, member) if member else ()
     return Named(part, spec, registry.identify(kind, spec.plugin), categories)
 
 

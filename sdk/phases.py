@@ -18,6 +18,15 @@ from sdk.types import Detection, Finding, Seal, Verdict
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """The request of one picture as rewriters worded it; every wording was screened."""
+
+    request: Request
+    by: tuple[str, ...]
+    """`PLUGIN: MODIFIER` of each rewriter that changed the words."""
+
+
+@dataclass(frozen=True, slots=True)
 class Admitted:
     """A request that every prompt filter has seen and the policy allows."""
 
@@ -31,6 +40,12 @@ class Admitted:
     """Salted commitment to the personal part of the request, see `sdk.vault`."""
     changed: tuple[str, ...] = ()
     """Rules that changed the request before it was drawn; the commitment is to what was asked."""
+    wordings: tuple[Wording, ...] = ()
+    """One for each picture of the call; empty where the policy names no rewriter."""
+
+    def worded(self, index: int | None) -> tuple[str, ...]:
+        """Which modifiers changed the words of one picture."""
+        return self.wordings[index].by if self.wordings and index is not None else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ from sdk.registry import Registry
 from sdk.request import Request
 from sdk.reviews import Reviews
 from sdk.rewriting import rewritten
+from sdk.rewording import Admission, screened
 from sdk.second_look import SecondLook
 from sdk.statement import labels_on
 from sdk.tables import Stage
@@ -151,20 +152,21 @@ class Studio:
         try:
             commitment = self._receipts.commit(call, request)
             whole = complete(request, self._parts.able)
-            whole, judged, changed = self._allowed(whole)
+            found = screened(self._parts.rewriters, whole, self._allowed)
         except BaseException as error:
             self._end(Admitted(call, whole, (), (), commitment), whole, error, "prompt")
             raise
         self._tell("admitted", call, count=str(whole.count))
-        return Admitted(call, whole, judged.findings, judged.verdicts, commitment, changed)
+        judged, changes = found.judged, (found.changed, found.wordings)
+        return Admitted(call, found.request, judged.findings, judged.verdicts, commitment, *changes)
 
-    def _allowed(self, request: Request) -> tuple[Request, Judgement, tuple[str, ...]]:
+    def _allowed(self, request: Request) -> Admission:
         """Ask every prompt filter; what a rule changes is asked about anew."""
         try:
-            return request, self._screen(request), ()
+            return Admission(request, self._screen(request))
         except Refused as refusal:
             mended, rules = rewritten(self.policy, refusal, request)
-        return mended, self._screen(mended), rules
+        return Admission(mended, self._screen(mended), rules)
 
     def _screen(self, request: Request) -> Judgement:
         filters = self._parts.prompt_filters
@@ -242,7 +244,7 @@ class Studio:
         self._second_look.use(draft.request, draft.admitted.call)
         placement = Placement.stage(to, sealed.data) if to else None
         try:
-            receipt = self._receipts.write(draft.admitted, fields)
+            receipt = self._receipts.write(draft.admitted, fields, draft.index)
         except BaseException:
             if placement:
                 placement.discard()

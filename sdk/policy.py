@@ -31,12 +31,14 @@ from sdk.tables import (
     Name,
     Output,
     Part,
+    Previews,
     Record,
     ReviewTable,
     Rule,
     Stage,
     Strict,
 )
+from sdk.types import NO_SETTINGS, Settings
 
 CONTROLS: tuple[Control, ...] = get_args(Control)
 
@@ -75,6 +77,8 @@ class Policy(Strict):
     """Capabilities that the chosen parts must provide together."""
     backend: Part
     refiners: tuple[Part, ...] = ()
+    rewriters: tuple[Part, ...] = ()
+    """Word prompts anew, such as to balance who is drawn; what they write is screened."""
     prompt_filters: tuple[Part, ...] = ()
     image_filters: tuple[Part, ...] = ()
     auditors: tuple[Part, ...] = ()
@@ -137,6 +141,19 @@ class Policy(Strict):
 
     def _but(self, changed: dict[str, Any]) -> Policy:
         """Change and check again.  A `model_copy` would keep the digest of the old policy."""
+    def with_rewriter(self, plugin: str, settings: Settings = NO_SETTINGS) -> Policy:
+        """Word prompts by one more plugin; everything else stays, the digest changes.
+
+        Raises:
+            PolicyError: no name of a plugin.
+        """
+        rewriters = [part.model_dump() for part in self.rewriters]
+        added = {"plugin": plugin, "settings": dict(settings)}
+        try:
+            return self._but({"rewriters": (*rewriters, added)})
+        except ValidationError as exc:
+            raise PolicyError(f"asked for rewriter {plugin!r}, found {problems(exc)}") from exc
+
         return Policy.model_validate({**self.model_dump(), **changed})
 
     @cached_property

@@ -57,12 +57,12 @@ class Receipts:
             "request": leaf.asked(request, index),
             "verdicts": leaf.decided(error.verdicts if isinstance(error, Refused) else ()),
         }
-        receipt = self.write(admitted, fields)
+        receipt = self.write(admitted, fields, index)
         if isinstance(error, SDKError):
             error.receipt = receipt.leaf_hash
 
-    def write(self, admitted: Admitted, fields: dict[str, JSON]) -> Receipt:
-        """Append one entry.
+    def write(self, admitted: Admitted, fields: dict[str, JSON], index: int | None) -> Receipt:
+        """Append one entry, of one picture or (None) of the whole call.
 
         Raises:
             LedgerError: it cannot be written.
@@ -73,6 +73,7 @@ class Receipts:
             self._policy, parts.ids, parts.model, admitted.call, admitted.commitment
         )
         shared["changed_by"] = list(admitted.changed)
+        shared["worded_by"] = list(admitted.worded(index))
         receipt = self._ledger.append(leaf.whole(shared, fields))
         if not isinstance(receipt, Receipt):
             raise LedgerError(

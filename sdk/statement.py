@@ -100,4 +100,5 @@ def _evidence(policy: Policy, parts: Parts, marked: Marked) -> dict[str, JSON]:
         ],
         "verdicts": leaf.decided(verdicts),
         "observations": leaf.measured(audited.findings),
+        **({"wordedBy": list(admitted.worded(cleared.draft.index))} if admitted.wordings else {}),
     }

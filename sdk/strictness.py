@@ -61,7 +61,7 @@ def conflicts(one: Table, other: Table) -> list[str]:
     """Name what two tables say differently where nothing is stricter."""
     found = [
         key
-        for key in ("backend", "refiners")
+        for key in ("backend", "refiners", "rewriters")
         if key in one and key in other and one[key] != other[key]
     ]
     found += [

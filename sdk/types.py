@@ -276,6 +276,16 @@ class Event:
     detail: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worded:
+    """How a rewriter words one prompt."""
+
+    prompt: str = field(repr=False)
+    """The words to screen and draw."""
+    modifier: str = ""
+    """One of the rewriter's `modifiers`; empty where the prompt stays as it is."""
+
+
 class Watch(Protocol):
     """Given to long work by its caller."""
 

@@ -24,7 +24,7 @@ from sdk.errors import OutputError, RequestError, SDKError
 from sdk.finishing import draw_between, mark_pixels, seal_frames
 from sdk.lanes import Job
 from sdk.output import check_place
-from sdk.phases import Admitted, Audited, Cleared, Draft, Marked, Released
+from sdk.phases import Admitted, Audited, Cleared, Draft, Marked, Released, Wording
 from sdk.pipeline import Studio
 from sdk.pixels import Picture, Pixels
 from sdk.request import Request
@@ -108,12 +108,14 @@ def _draw(
         start.request,
         (*start.findings, *end.findings),
         (*start.verdicts, *end.verdicts),
+    wording, frames = Wording(start.request, (*start.worded(0), *end.worded(0))), len(shares)
         start.commitment,
     )
     return [
         Draft(both, index, replace(start.request, count=1), picture, actions)
         for index, (picture, actions) in enumerate(drawn)
     ]
+        wordings=(wording,) * frames if start.wordings else (),
 
 
 def _marked(studio: Studio, drafts: Sequence[Draft]) -> list[Marked]:

@@ -12,7 +12,7 @@ from sdk.hookspecs import PARTS
 from sdk.members import MEMBERS
 from sdk.registry import Registry
 from sdk.training import Item
-from sdk.types import Claim, Detection, Finding, Model, Presence, Seal
+from sdk.types import Claim, Detection, Finding, Model, Presence, Seal, Worded
 
 CLAIM = Claim(
     title="x", media_type="image/png", created_at="2026-11-23T00:00:00Z", edited=False,
@@ -75,9 +75,16 @@ class Fits:
         return Model(name="fit", sha256="ab" * 32)
 
 
+class Daylight:
+    modifiers = ("day",)
+
+    def reword(self, request):
+        return Worded(prompt=f"{request.prompt[:100]}, day", modifier="day")
+
+
 WHOLE = {
-    "backend": Noise, "prompt_filter": Words, "image_filter": Bright, "auditor": Hue,
-    "watermark": LowBits, "signer": HmacSigner, "refiner": Same, "observer": Quietly,
+    "rewriter": Daylight, "backend": Noise, "prompt_filter": Words, "image_filter": Bright,
+    "auditor": Hue, "watermark": LowBits, "signer": HmacSigner, "refiner": Same, "observer": Quietly,
     "dataset": Set, "trainer": Fits,
 }  # fmt: skip
 

@@ -122,8 +122,8 @@ def test_the_kinds_of_plugin_are_all_named():
     assert sentence is not None
     named = re.findall(r"\w+", sentence[2].replace(" and ", ", "))
     assert named == [*PARTS]
-    assert sentence[1] == "ten"
-    assert len(PARTS) == 10
+    assert sentence[1] == "eleven"
+    assert len(PARTS) == 11
 
 
 def test_the_python_version_is_the_one_that_is_required():

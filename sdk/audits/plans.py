@@ -104,8 +104,10 @@ class Plan(_Strict):
 
     name: Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[\w.\- ]+$")]
     question: Annotated[str, Field(max_length=1000)] = ""
-    policy: str = "default"
+    policy: str = ""
+    """Name or path; empty is the configured one."""
     model: str = ""
+    """Instead of the policy's; empty leaves it."""
     template: Annotated[str, Field(min_length=1, max_length=2000)]
     """The prompt, with each axis in braces: `a photo of a {adjective} {occupation}`."""
     axes: dict[str, Annotated[list[Word], Field(min_length=1)]]

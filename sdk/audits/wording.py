@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sdk.audits.compare import Change
 from sdk.audits.plots import Line
 from sdk.types import JSON
 
@@ -161,6 +162,17 @@ def pair_rows(results: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             f"{signed(pair['low'])} to {signed(pair['high'])}" if there else "none",
             pair["claim"],
         )  # fmt: skip
+
+
+def changed(change: Change) -> str:
+    """Return one row of a comparison as a sentence."""
+    how = "McNemar" if change.paired else "Fisher"
+    return (
+        f"{change.group}, {change.attribute}: {change.value} {percent(change.first)} to "
+        f"{percent(change.second)}, change {signed(change.low)} to {signed(change.high)} points "
+        f"({change.pictures:,} {'seeds' if change.paired else 'pictures'}, adjusted {how} p = "
+        f"{change.p_differs:.4f}): {change.claim}"
+    )
 
 
 def more(share: Mapping[str, JSON]) -> str:

@@ -28,6 +28,8 @@ class Skewed(Noise):
         chance = random.Random(request.seed * 1009 + 7)
         word = next((w for w in self._shares if w in request.prompt), "")
         who = "woman" if chance.random() < self._shares.get(word, 0.5) else "man"
+        for said, shown in (("female", "woman"), ("male", "man")):
+            who = shown if said in request.prompt.split() else who
         tone = "dark" if chance.random() < 0.5 else "light"
         picture = np.empty((request.height, request.width, 3), np.uint8)
         picture[:] = COLOURS[who]

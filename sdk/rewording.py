@@ -1,0 +1,85 @@
+"""Has rewriters word a prompt, picture by picture, and every wording screened.
+
+    admission = screened(rewriters, request, allowed)
+
+A rewriter changes words before anybody screens them, so what is screened is what is drawn.  One
+that raises, hangs, or answers with anything but one of its own modifiers ends the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from sdk.asking import question, within
+from sdk.decide import Judgement
+from sdk.errors import PluginError
+from sdk.hookspecs import Rewriter
+from sdk.parts import Named
+from sdk.phases import Wording
+from sdk.request import Request
+from sdk.types import Worded
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the prompt filters said of a request, and how it was changed before."""
+
+    request: Request
+    judged: Judgement
+    changed: tuple[str, ...] = ()
+    """Rules that changed it."""
+    wordings: tuple[Wording, ...] = ()
+    """One for each picture; empty without rewriters."""
+
+
+def screened(
+    rewriters: Sequence[Named[Rewriter]],
+    request: Request,
+    allowed: Callable[[Request], Admission],
+) -> Admission:
+    """Word every picture of a complete request and screen each different wording once.
+
+    Raises:
+        PluginError: a rewriter failed.
+        Refused: a filter refused one of the wordings; then no picture of the call is drawn.
+    """
+    if not rewriters:
+        return allowed(request)
+    worded = [_worded(rewriters, request, index) for index in range(request.count)]
+    known: dict[str, Admission] = {}
+    for wording in worded:
+        if wording.request.prompt not in known:
+            known[wording.request.prompt] = allowed(wording.request)
+    each = list(known.values())
+    return Admission(
+        replace(each[0].request, seed=request.seed, count=request.count),
+        Judgement(
+            tuple(finding for one in each for finding in one.judged.findings),
+            tuple(verdict for one in each for verdict in one.judged.verdicts),
+        ),
+        tuple(dict.fromkeys(rule for one in each for rule in one.changed)),
+        tuple(Wording(known[w.request.prompt].request, w.by) for w in worded),
+    )
+
+
+def _worded(rewriters: Sequence[Named[Rewriter]], request: Request, index: int) -> Wording:
+    assert request.seed is not None
+    own = replace(request, seed=request.seed + index, count=1)
+    by = []
+    for rewriter in rewriters:
+        said = within(rewriter.spec.timeout_s, question(rewriter.part.reword, own))
+        if not isinstance(said, Worded) or said.modifier not in ("", *rewriter.categories):
+            raise PluginError(
+                f"asked rewriter {rewriter.name!r} to word a prompt, found an answer that is no "
+                "Worded, or names another modifier than its own; nothing is drawn"
+            )
+        if bool(said.modifier) != (said.prompt != own.prompt):
+            raise PluginError(
+                f"asked rewriter {rewriter.name!r} to word a prompt, found words changed without a "
+                "modifier, or a modifier that changed nothing; nothing is drawn"
+            )
+        if said.modifier:
+            own = replace(own, prompt=said.prompt)
+            by.append(f"{rewriter.name}: {said.modifier}")
+    return Wording(own, tuple(by))
