@@ -31,7 +31,6 @@ from sdk.tables import (
     Name,
     Output,
     Part,
-    Previews,
     Record,
     ReviewTable,
     Rule,
