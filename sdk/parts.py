@@ -139,10 +139,10 @@ def prompt_filters(policy: Policy, registry: Registry) -> tuple[Named[PromptFilt
     return named
 
 
-def _one(registry: Registry, kind: str, spec: Part) -> Named[Any]:
 _NAMES = {"prompt_filter": "categories", "image_filter": "categories", "rewriter": "modifiers"}
 
 
+def _one(registry: Registry, kind: str, spec: Part) -> Named[Any]:
     part = registry.make(kind, spec.plugin, deepcopy(spec.settings))  # the policy's stay as read
     check_members(kind, spec.plugin, part)
     member = _NAMES.get(kind)

@@ -47,8 +47,8 @@ from sdk.receipts import Receipts, check_vault
 from sdk.registry import Registry
 from sdk.request import Request
 from sdk.reviews import Reviews
-from sdk.rewriting import rewritten
 from sdk.rewording import Admission, screened
+from sdk.rewriting import rewritten
 from sdk.second_look import SecondLook
 from sdk.statement import labels_on
 from sdk.tables import Stage

@@ -75,9 +75,9 @@ class Policy(Strict):
     requires: tuple[str, ...] = ()
     """Capabilities that the chosen parts must provide together."""
     backend: Part
-    refiners: tuple[Part, ...] = ()
     rewriters: tuple[Part, ...] = ()
     """Word prompts anew, such as to balance who is drawn; what they write is screened."""
+    refiners: tuple[Part, ...] = ()
     prompt_filters: tuple[Part, ...] = ()
     image_filters: tuple[Part, ...] = ()
     auditors: tuple[Part, ...] = ()
@@ -138,8 +138,6 @@ class Policy(Strict):
         """Leave in another format; everything else stays, the digest changes."""
         return self._but({"output": {**self.output.model_dump(), "media_type": media_type}})
 
-    def _but(self, changed: dict[str, Any]) -> Policy:
-        """Change and check again.  A `model_copy` would keep the digest of the old policy."""
     def with_rewriter(self, plugin: str, settings: Settings = NO_SETTINGS) -> Policy:
         """Word prompts by one more plugin; everything else stays, the digest changes.
 
@@ -153,6 +151,8 @@ class Policy(Strict):
         except ValidationError as exc:
             raise PolicyError(f"asked for rewriter {plugin!r}, found {problems(exc)}") from exc
 
+    def _but(self, changed: dict[str, Any]) -> Policy:
+        """Change and check again.  A `model_copy` would keep the digest of the old policy."""
         return Policy.model_validate({**self.model_dump(), **changed})
 
     @cached_property

@@ -103,19 +103,19 @@ def _draw(
     drawn = draw_between(
         studio._parts, (start.request, end.request), shares, studio._tell.watch(calls, watch)
     )
+    wording, frames = Wording(start.request, (*start.worded(0), *end.worded(0))), len(shares)
     both = Admitted(
         start.call,
         start.request,
         (*start.findings, *end.findings),
         (*start.verdicts, *end.verdicts),
-    wording, frames = Wording(start.request, (*start.worded(0), *end.worded(0))), len(shares)
         start.commitment,
+        wordings=(wording,) * frames if start.wordings else (),
     )
     return [
         Draft(both, index, replace(start.request, count=1), picture, actions)
         for index, (picture, actions) in enumerate(drawn)
     ]
-        wordings=(wording,) * frames if start.wordings else (),
 
 
 def _marked(studio: Studio, drafts: Sequence[Draft]) -> list[Marked]:
