@@ -53,6 +53,7 @@ def draw(
     for_backend = [replace(shown(request), purpose="") for request in requests]
     with _drawing(f"asked {backend.name!r} to draw", requests, watch):
         drawn = backend.part.render(for_backend, watch)
+        watch.looked()
         if not isinstance(drawn, (list, tuple)):
             raise BackendError(
                 f"asked {backend.name!r} for pictures, found {type(drawn).__name__}; "

@@ -12,11 +12,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from typing import Protocol
 
 from sdk.asking import Late, within
-from sdk.errors import Cancelled
+from sdk.errors import Cancelled, SDKError
 from sdk.hookspecs import Observer
 from sdk.parts import Named
+from sdk.pixels import Pixels
 from sdk.types import Event, Watch
 
 log = logging.getLogger(__name__)
@@ -64,8 +66,25 @@ class Narrator:
         return CallWatch(self, tuple(dict.fromkeys(calls)), watch)
 
 
+class Looking(Protocol):
+    """Asks filters about what is being drawn (`sdk.looking`)."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the last step is one to look at."""
+
+    def step(self, done: int, total: int, /) -> None:
+        """Hear of a step."""
+
+    def look(self, pictures: Sequence[Pixels], /) -> None:
+        """Judge what is being drawn; raises where the drawing must end."""
+
+    def check(self) -> None:
+        """Raise where a look was due and not taken."""
+
+
 class CallWatch:
-    """Carries steps to observers and caller, and remembers that the caller said stop.
+    """Carries steps to observers and caller, and remembers who said stop.
 
     The pipeline asks `stopped` after the backend returned, so that a backend that swallows
     `Cancelled` still gets nothing out.
@@ -75,7 +94,37 @@ class CallWatch:
         self._tell = tell
         self._calls = calls
         self._watch = watch
-        self.stopped: Cancelled | None = None
+        self.stopped: SDKError | None = None
+        self.looking: Looking | None = None
+
+    @property
+    def wants_look(self) -> bool:
+        """Whether the backend must call `look` before its next step."""
+        return self.looking is not None and self.looking.wanted
+
+    def look(self, pictures: Sequence[Pixels], /) -> None:
+        """Take one (H, W, 3) uint8 picture for each of the batch, as far as they are drawn.
+
+        Raises:
+            SDKError: the drawing must end; let it through.
+        """
+        if self.looking is None:
+            return
+        try:
+            self.looking.look(pictures)
+        except SDKError as error:
+            self.stopped = error
+            raise
+
+    def looked(self) -> None:
+        """Be sure that the backend showed what was asked for; there are no looks after this.
+
+        Raises:
+            BackendError: it did not.
+        """
+        looking, self.looking = self.looking, None
+        if looking is not None:
+            looking.check()
 
     def step(self, done: int, total: int, /) -> None:
         """Report a step; raises `Cancelled` when the caller wants to stop."""
@@ -83,6 +132,8 @@ class CallWatch:
             self._tell("step", call, done=done, total=total)
         if self.stopped is not None:
             raise self.stopped
+        if self.looking is not None:
+            self.looking.step(done, total)
         if self._watch is None:
             return
         try:

@@ -123,7 +123,8 @@ def build(policy: Policy, registry: Registry) -> Parts:
         able=backend.part.capabilities,
     )
     have |= parts.able.tasks | _provided(policy, [backend])
-    _check_requires(policy, have, policy.requires)
+    looks = ["previews"] if policy.previews.looks else []
+    _check_requires(policy, have, [*policy.requires, *looks])
     return parts
 
 

@@ -27,6 +27,7 @@ from sdk.errors import Refused, SDKError
 from sdk.finishing import draw, mark_pixels, remember, seal_bytes
 from sdk.lanes import Job, Lanes, Outcome
 from sdk.ledger import Ledger
+from sdk.looking import looks_at
 from sdk.observe import Narrator
 from sdk.output import Placement
 from sdk.parts import Named, build
@@ -86,7 +87,7 @@ class Studio:
         self._second_look = SecondLook(self.policy, ledger, reviews)
         self._tell = Narrator(self._parts.observers)
         self._opened = ExitStack()
-        self.max_batch = self._parts.able.max_batch
+        self.max_batch = 1 if self.policy.previews.looks else self._parts.able.max_batch
 
     @classmethod
     def open(
@@ -176,7 +177,9 @@ class Studio:
     def render(self, jobs: Sequence[Job], watch: Watch | None) -> Sequence[Draft]:
         """Draw and refine one batch; a cancelled picture never gets further than here."""
         calls = [job.admitted.call for job in jobs]
-        drawn = draw(self._parts, [j.request for j in jobs], self._tell.watch(calls, watch))
+        requests, telling = [j.request for j in jobs], self._tell.watch(calls, watch)
+        telling.looking = looks_at(self.policy, self._parts, requests)
+        drawn = draw(self._parts, requests, telling)
         for call, job in zip(calls, jobs, strict=True):
             asked_for = (job.request.width, job.request.height, job.request.steps)
             width, height, steps = map(str, asked_for)

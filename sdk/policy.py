@@ -31,6 +31,7 @@ from sdk.tables import (
     Name,
     Output,
     Part,
+    Previews,
     Record,
     ReviewTable,
     Rule,
@@ -50,6 +51,7 @@ CAPABILITIES = {
     "screen-prompts": "a prompt filter: 'lists' (base install) or 'gate' (extra: safety)",
     "screen-images": "an image filter: 'blank' (base install) or 'nsfw' (extra: safety)",
     "nearest-copy": "the auditor 'copies' (extra: safety)",
+    "previews": "the backend 'diffusion' with a model that draws in plain latents or pixels",
     "time-stamp": "the signer 'c2pa' with timestamp_url, and timestamp = \"require\"",
 }
 """Capability a policy may require → what provides it."""
@@ -89,6 +91,7 @@ class Policy(Strict):
     record: Record = Record()
     marking: Marking = Marking()
     review: ReviewTable = ReviewTable()
+    previews: Previews = Previews()
     unsafe_without: tuple[Control, ...] = ()
     """Controls that this policy goes without, on purpose."""
     packs: tuple[Link, ...] = ()

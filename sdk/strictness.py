@@ -27,11 +27,14 @@ KEYED = {
 """Lists that grow, and what names a row of them."""
 JOINED = ("requires",)
 """Lists of names that grow."""
+TABLES = ("output", "record", "marking", "review", "previews")
+"""Keys that hold a table of fields, each joined by itself."""
 HIGHER = {
     "record.keep_months": 0,
     "output.refuse_weak_marks": False,
     "marking.label_share": 0.06,
     "review.votes": 1,
+    "previews.looks": 0,
 }
 """Keys of which more is stricter, with their default."""
 GROWING = ("marking.labels",)
@@ -48,7 +51,7 @@ def strictest(one: Table, other: Table) -> dict[str, Any]:
             joined[key] = _rows(key, one[key], other[key])
         elif key in JOINED:
             joined[key] = [*one[key], *(v for v in other[key] if v not in one[key])]
-        elif isinstance(one[key], dict) and key in ("output", "record", "marking", "review"):
+        elif isinstance(one[key], dict) and key in TABLES:
             joined[key] = _fields(key, one[key], other[key])
         elif key in ("watermark", "signer"):
             joined[key] = _parts(one[key], other[key])
@@ -88,7 +91,7 @@ def overlay(parent: Table, child: Table) -> dict[str, Any]:
             made[key] = list(_named(key, [*parent[key], *child[key]]).values())
         elif key in JOINED and isinstance(child[key], list):
             made[key] = [*parent[key], *(v for v in child[key] if v not in parent[key])]
-        elif key in ("output", "record", "marking", "review") and isinstance(child[key], dict):
+        elif key in TABLES and isinstance(child[key], dict):
             made[key] = {**parent[key], **child[key]}
     waived = [*parent.get("unsafe_without", ()), *child.get("unsafe_without", ())]
     kept = [
@@ -237,7 +240,7 @@ def _fields(key: str, one: Table, other: Table) -> dict[str, Any]:
 
 
 def _field_conflicts(one: Table, other: Table) -> Iterator[str]:
-    for key in ("output", "record", "marking", "review"):
+    for key in TABLES:
         here, there = one.get(key), other.get(key)
         if not isinstance(here, dict) or not isinstance(there, dict):
             continue

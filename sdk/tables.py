@@ -177,6 +177,14 @@ class Marking(Strict):
         return self
 
 
+class Previews(Strict):
+    """How often image filters look at a picture while it is drawn."""
+
+    looks: Annotated[int, Field(ge=0, le=100)] = 0
+    """Looks at each picture, spread evenly over its steps; what a filter would block ends there.
+    0 looks only at the finished picture.  The backend must be able to show what it draws."""
+
+
 class ReviewTable(Strict):
     """How people look at what waits for them."""
 
@@ -209,4 +217,5 @@ class Table(Strict):
     record: Record = Record()
     marking: Marking = Marking()
     review: ReviewTable = ReviewTable()
+    previews: Previews = Previews()
     unsafe_without: tuple[Control, ...] = ()

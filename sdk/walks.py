@@ -82,6 +82,11 @@ def _check(studio: Studio, requests: Sequence[Request], frames: int) -> None:
             f"asked {studio._parts.backend.name!r} for a walk, which it cannot draw; use a model "
             "with latents to walk between: --model vae or gan"
         )
+    if studio.policy.previews.looks:
+        raise RequestError(
+            f"asked for a walk, found that policy {studio.policy.name!r} looks at pictures while "
+            "they are drawn, which walks cannot show; use a policy without previews.looks"
+        )
     if studio.policy.output.media_type != MEDIA_TYPE:
         raise OutputError(
             f"asked for a walk as {studio.policy.output.media_type}; walks are {MEDIA_TYPE}: "

@@ -25,7 +25,7 @@ LADDER = """
 
     pixels tlog types reasons energy
     canonical certs keyfile models output report sealing sql_file sql_server terminal xmp
-    when tables strictness packs policy
+    when tables strictness packs policy legacy
     checkpoint fingerprint animation inputs engine manifests lineage certprofile explain render
     sarif sql tiling training trust trust_source trust_store
     signatures kms token outside
@@ -39,7 +39,7 @@ LADDER = """
 
     registry lanes leaf backfill
     rehearsal contract doctor parts scaffold
-    decide observe receipts statement rewriting rewording second_look
+    decide observe looking receipts statement rewriting rewording second_look
     finishing screen pixel_evidence trials replay appeals
     pipeline verify
     walks

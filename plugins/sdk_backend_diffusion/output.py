@@ -58,7 +58,7 @@ def _bytes_of(images: Any) -> list[Pixels]:
     if isinstance(images, np.ndarray):
         return _from_array(images)
     if hasattr(images, "permute"):
-        return _from_tensor(images)
+        return from_tensor(images)
     if isinstance(images, Sequence) and images and hasattr(images[0], "convert"):
         return [np.asarray(image.convert("RGB")) for image in images]
     raise BackendError(
@@ -66,7 +66,12 @@ def _bytes_of(images: Any) -> list[Pixels]:
     )
 
 
-def _from_tensor(images: Any) -> list[Pixels]:
+def from_tensor(images: Any) -> list[Pixels]:
+    """Arrays (H, W, 3) uint8 of a tensor (B, C, H, W) float 0..1.
+
+    Raises:
+        BackendError: numbers that are not finite.
+    """
     import torch
 
     if not torch.isfinite(images).all():

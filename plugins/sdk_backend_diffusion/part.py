@@ -17,6 +17,7 @@ from .config import Config
 from .load import Loaded, load
 from .logs import keep_prompts_out
 from .output import keep_unmasked, pixels
+from .previews import can_show
 from .prompts import make_shareable
 from .schedulers import fresh
 from .stepping import private
@@ -46,6 +47,8 @@ class DiffusionBackend:
 
     model: Model
     capabilities: Capabilities
+    provides: frozenset[str]
+    """`previews`, where a policy's looks can be shown what is drawn."""
 
     def __init__(self, config: Config, given: Given | None = None) -> None:
         loaded = given.loaded if given else load(config)
@@ -57,6 +60,7 @@ class DiffusionBackend:
         self._building = threading.Lock()
         self._adapters = Adapters(self._pipe, config.lora_folder, alone=not loaded.parallel)
         self.capabilities = capabilities(self._pipe, self._classes, config, loaded.extras)
+        self.provides = frozenset({"previews"} if can_show(self._pipe) else ())
         self.model = given.model if given else describe(loaded.place, config, loaded.sha256)
         if config.scheduler:
             fresh(self._pipe, config.scheduler)

@@ -14,6 +14,7 @@ from typing import Any
 
 from sdk import Watch
 
+from .previews import shown
 from .schedulers import fresh
 
 
@@ -24,12 +25,12 @@ def private(pipe: Any, scheduler: str, watch: Watch) -> Any:
         if not callable(getattr(part, "set_timesteps", None)):
             continue
         mine = fresh(pipe, scheduler) if name == "scheduler" else copy.deepcopy(part)
-        mine.step = _counted(mine, own, watch)
+        mine.step = _counted(mine, own, watch, looks=name == "scheduler")
         setattr(own, name, mine)
     return own
 
 
-def _counted(scheduler: Any, pipe: Any, watch: Watch) -> Callable[..., Any]:
+def _counted(scheduler: Any, pipe: Any, watch: Watch, *, looks: bool) -> Callable[..., Any]:
     plain = scheduler.step
     done = 0
 
@@ -40,6 +41,8 @@ def _counted(scheduler: Any, pipe: Any, watch: Watch) -> Callable[..., Any]:
         done += 1
         total = getattr(pipe, "_num_timesteps", None) or len(scheduler.timesteps)
         watch.step(done, max(done, int(total)))
+        if looks and getattr(watch, "wants_look", False):
+            watch.look(shown(pipe, scheduler, args, result))  # type: ignore[attr-defined]
         return result
 
     return step
