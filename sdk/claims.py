@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from sdk.report import harmless
 from sdk.types import JSON
@@ -33,7 +34,9 @@ _GENERATED = {
     "algorithmicallyEnhanced": "enhanced",
     "algorithmicMedia": "generated without AI",
 }
-_XMP = re.compile(rb"<x:xmpmeta.{0,262144}?</x:xmpmeta>", re.DOTALL)
+_XMP_OPENS, _XMP_CLOSES = b"<x:xmpmeta", b"</x:xmpmeta>"
+_MAX_PACKETS = 4
+_MAX_PACKET = 256 * 1024
 _AIGC = re.compile(r'\{[^{}]{0,64}"Label"[^{}]{0,2048}\}')
 _GENERATORS = {
     b"parameters": ("png-text", "A1111 and programs like it"),
@@ -77,7 +80,7 @@ def unsigned_claims(data: bytes, media_type: str) -> tuple[Claimed, ...]:
 
 
 def _from_xmp(head: bytes) -> Iterator[Claimed]:
-    for packet in _XMP.findall(head)[:4]:
+    for packet in islice(_packets(head), _MAX_PACKETS):
         text = packet.decode("utf-8", "replace")
         kind = _property(text, "DigitalSourceType")
         if kind:
@@ -92,12 +95,24 @@ def _from_xmp(head: bytes) -> Iterator[Claimed]:
             yield from _aigc(html.unescape(label))
 
 
+def _packets(head: bytes) -> Iterator[bytes]:
+    """Find packets by their ends, so that a thousand beginnings are not a thousand searches."""
+    after = 0
+    while (end := head.find(_XMP_CLOSES, after)) >= 0:
+        start = head.rfind(_XMP_OPENS, max(after, end - _MAX_PACKET), end)
+        after = end + len(_XMP_CLOSES)
+        if start >= 0:
+            yield head[start:after]
+
+
 def _property(packet: str, name: str) -> str:
     """Return an XMP property, written as element, attribute or rdf:resource."""
-    element = re.search(rf"<[\w-]+:{name}(?:\s[^<>]*)?>([^<]{{1,4096}})</", packet)
+    element = re.search(rf"<[\w-]{{1,32}}:{name}(?:\s[^<>]*)?>([^<]{{1,4096}})</", packet)
     if element:
         return html.unescape(element[1]).strip()
-    given = rf"""[\w-]+:{name}\s*(?:=|\srdf:resource=)\s*["']([^"'<]{{1,4096}})["']"""
+    given = (
+        rf"""(?<![\w-])[\w-]{{1,32}}:{name}\s*(?:=|\srdf:resource=)\s*["']([^"'<]{{1,4096}})["']"""
+    )
     attribute = re.search(given, packet)
     return html.unescape(attribute[1]).strip() if attribute else ""
 
