@@ -33,7 +33,7 @@ def train(
         Path, typer.Option("-o", "--output", help="Folder of the run; new, or with --resume.")
     ] = Path("run"),
     data: Annotated[
-        str, typer.Option(help="Data set plugin, or a folder that sdk data prepare wrote.")
+        str, typer.Option(help="Data set plugin, or a folder of pictures, prepared or not.")
     ] = "",
     set_: Annotated[
         list[str] | None,
@@ -161,9 +161,13 @@ def _check(trainer: str, dataset: str) -> None:
 
 
 def _data(name: str) -> tuple[str, dict[str, JSON]]:
-    """A plugin's name stays; a prepared folder is read by the plugin `prepared`."""
+    """A plugin's name stays; a folder is read by the plugin `prepared`, or `folder`."""
+    from sdk.registry import installed
+
     if name and (Path(name) / "dataset.json").is_file():
         return "prepared", {"folder": str(Path(name).resolve())}
+    if name and name not in installed() and Path(name).is_dir():
+        return "folder", {"folder": str(Path(name).resolve())}
     return name, {}
 
 

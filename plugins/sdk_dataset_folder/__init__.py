@@ -6,7 +6,8 @@ Papers of a picture, the first that says something wins: its line in `metadata.j
 `metadata.csv` (column `file_name`, as in Hugging Face's ImageFolder), a `NAME.json` or `NAME.txt`
 (caption) beside it, then the settings.  Columns: caption or text, licence or license,
 attribution, source, consent, concept; every other column becomes a label.  Without a concept the
-name of its folder is taken.  A picture without a licence is excluded.
+name of its folder is taken.  A picture without a licence is excluded.  A `consent.toml` in the
+folder (by, date, scope, until) says who allowed what, for every picture that says nothing else.
 
 Do-not-train signals in files, columns and the folder's `tdmrep.json` and `ai.txt` are honoured;
 pictures that cannot be opened are excluded with the reason.  Nothing is written, nothing fetched.
@@ -30,6 +31,7 @@ from sdk import (
     reserved,
 )
 
+from .consent import read_consent
 from .papers import ENDINGS, read_table, sidecar
 
 __all__ = ["Folder", "dataset"]
@@ -82,6 +84,8 @@ class Folder:
                 f"{' '.join(sorted(ENDINGS))}"
             )
         table = read_table(self._folder)
+        if (consent := read_consent(self._folder)) is not None:
+            self._given = {**self._given, "consent": self._given["consent"] or consent.text}
         forbids = reserved(self._folder)
         mine = paths[self._share[0] :: self._share[1]]
         for done, path in enumerate(mine):

@@ -15,7 +15,8 @@ from sdk import Settings, Trainer, hookimpl
 @hookimpl
 def trainer(settings: Settings) -> Trainer:
     """Make the trainer; settings: the fields of `sdk_generators.dit_fit.DitRecipe`."""
-    from .dit_fit import DitFit, DitRecipe, Latents
+    from .dit_fit import DitFit, DitRecipe
+    from .latents import Latents
     from .run import Fitting
 
     return Fitting(DitRecipe(**settings), DitFit, Latents)  # type: ignore[arg-type]

@@ -9,25 +9,22 @@ backend `diffusion`, and anyone's `DiffusionPipeline.from_pretrained`, opens.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from sdk_trainer_diffusion.cache import cached_latents
-from sdk_trainer_diffusion.examples import Sampler
 from sdk_trainer_diffusion.muon import Muon
 from sdk_trainer_diffusion.precision import autocast
 
-from sdk import Dataset, TrainError, Watch
+from sdk import TrainError
 
 from .fits import Average, Parts
+from .latents import LatentRecipe, noise_times, opened, vae_of
 from .leave import save_half, write_json
-from .material import Batch, chosen
-from .recipe import Recipe
-from .words import MOST_TOKENS, SHA256, WIDTH, Words, cached_states
+from .material import Batch
+from .words import MOST_TOKENS, SHA256, WIDTH
 
 _HEAD = 32
 _OUTER = ("pos_embed", "proj_out", "adaln_single", "caption_projection")
@@ -37,13 +34,9 @@ _STEPS = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DitRecipe(Recipe):
+class DitRecipe(LatentRecipe):
     """What the diffusion transformer's trainer adds; `side` and `latent` come from the VAE."""
 
-    start: str
-    """A diffusers folder with `vae` and `scheduler` (v-prediction): the starter's, say."""
-    side: int = 128
-    """Pixels; a power of two."""
     batch: int = 64
     learning_rate: float = 2e-3
     heads: int = 5
@@ -51,47 +44,11 @@ class DitRecipe(Recipe):
     layers: int = 6
     patch: int = 2
     """Latents a side of one token."""
-    no_caption: float = 0.1
-    """Share of captions left empty, for guidance (arXiv:2207.12598, section 3.2)."""
 
     def __post_init__(self) -> None:
-        Recipe.__post_init__(self)
-        if min(self.heads, self.layers, self.patch) < 1 or not 0 <= self.no_caption < 1:
-            raise TrainError("give heads, layers and patch from 1, and no_caption in [0, 1)")
-
-
-class Latents:
-    """Latents of every picture and token states of every caption, computed once, kept on disk."""
-
-    def __init__(self, dataset: Dataset, folder: Path, recipe: DitRecipe, watch: Watch) -> None:
-        self._words = Words(recipe.text_encoder, error=TrainError)
-        self.encoder_sha256 = self._words.sha256
-        self.examples, self.excluded = chosen(dataset, recipe, watch)
-        if (found := self.examples[0].pixels.shape[:2]) != (recipe.side, recipe.side):
-            raise TrainError(
-                f"asked for pictures of {recipe.side} pixels a side, found {found[1]}x{found[0]}; "
-                "have the data set draw or resize them"
-            )
-        cache = folder / "cache"
-        self._latents = cached_latents(
-            cache / "latents.npy", [e.pixels for e in self.examples], _vae(recipe), watch
-        )
-        self._sampler = Sampler(self.examples, recipe.no_caption, recipe.seed)
-        self._states = cached_states(cache / "states.npy", self._sampler.table, self._words, watch)
-
-    def start(self, seed: int) -> None:
-        """Draw from here on in the order that belongs to `seed`."""
-        self._sampler.reseed(seed)
-
-    def draw(self, batch: int) -> Batch:
-        """Draw examples by weight, each with one of its captions, or none."""
-        chosen, said = self._sampler.draw(batch)
-        states = torch.from_numpy(self._states[said].astype(np.float32))
-        return Batch(self._latents[torch.from_numpy(chosen)], states)
-
-    def read(self, prompts: Sequence[str]) -> torch.Tensor:
-        """(prompts + 1, tokens, 384); the last is the empty caption's."""
-        return torch.from_numpy(self._words.states([*prompts, ""]))
+        LatentRecipe.__post_init__(self)
+        if min(self.heads, self.layers, self.patch) < 1:
+            raise TrainError("asked for no heads, layers or patch; give them from 1")
 
 
 class DitFit(Parts):
@@ -105,8 +62,8 @@ class DitFit(Parts):
 
         self._recipe = recipe
         self._start = Path(recipe.start).expanduser()
-        self._vae = _vae(recipe)
-        self._scheduler: Any = _opened(DDIMScheduler, self._start / "scheduler")
+        self._vae = vae_of(recipe)
+        self._scheduler: Any = opened(DDIMScheduler, self._start / "scheduler")
         self._alphas: torch.Tensor = self._scheduler.alphas_cumprod.float()
         self._size = recipe.side // 2 ** (len(self._vae.config.block_out_channels) - 1)
         channels = int(self._vae.config.latent_channels)
@@ -144,7 +101,7 @@ class DitFit(Parts):
         for optimiser in self._optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate
-        times = _times(len(batch.pictures), len(self._alphas))
+        times = noise_times(len(batch.pictures), len(self._alphas))
         alpha = self._alphas[times].view(-1, 1, 1, 1).sqrt()
         sigma = (1 - self._alphas[times]).view(-1, 1, 1, 1).sqrt()
         noise = torch.randn_like(batch.pictures)
@@ -219,15 +176,6 @@ def _velocity(
     return v
 
 
-def _times(count: int, last: int) -> torch.Tensor:
-    """Seven in ten around the middle, three uniform, a few at the very end (see
-    `sdk_trainer_diffusion.run.Run`, which explains the choice)."""
-    middle = torch.sigmoid(0.3 + torch.randn(count))
-    times = torch.where(torch.rand(count) < 0.3, torch.rand(count), middle)
-    times = torch.where(torch.rand(count) < 0.03, torch.ones(count), times)
-    return (times * last).long().clamp(max=last - 1)
-
-
 def _split(network: Any) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
     hidden: list[torch.nn.Parameter] = []
     rest: list[torch.nn.Parameter] = []
@@ -235,23 +183,6 @@ def _split(network: Any) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parame
         inner = weight.ndim == 2 and not name.startswith(_OUTER) and "scale_shift" not in name
         (hidden if inner else rest).append(weight)
     return hidden, rest
-
-
-def _vae(recipe: DitRecipe) -> Any:
-    from diffusers import AutoencoderKL
-
-    folder = Path(recipe.start).expanduser() / "vae"
-    return _opened(AutoencoderKL, folder).eval().requires_grad_(False)
-
-
-def _opened(kind: Any, folder: Path) -> Any:
-    try:
-        return kind.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as exc:
-        raise TrainError(
-            f"asked for {folder.name} of {folder.parent.name}, found {type(exc).__name__}; "
-            "`start` must be a diffusers folder with vae and scheduler"
-        ) from exc
 
 
 def _index(version: str) -> dict[str, Any]:

@@ -11,7 +11,9 @@ docs/training/clip.md has what was measured.
 
 from __future__ import annotations
 
-from sdk import Settings, Trainer, hookimpl
+from pathlib import Path
+
+from sdk import Dataset, Settings, Trainer, Watch, hookimpl
 
 
 @hookimpl
@@ -24,8 +26,8 @@ def trainer(settings: Settings) -> Trainer:
 
     made: list[Captioned] = []
 
-    def read(*given: object) -> Captioned:
-        made[:] = [Captioned(*given)]  # type: ignore[arg-type]
+    def read(dataset: Dataset, folder: Path, recipe: ClipRecipe, watch: Watch) -> Captioned:
+        made[:] = [Captioned(dataset, folder, recipe, watch)]
         return made[0]
 
     # The text tower's size is known when the captions are.
