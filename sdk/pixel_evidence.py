@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from sdk.claims import Claimed
 from sdk.endurance import examined
 from sdk.errors import SDKError, VerifyError
 from sdk.evidence import Detector, Evidence, Recovered, Sighting
@@ -15,6 +16,7 @@ from sdk.types import Detection, Presence
 
 if TYPE_CHECKING:
     from sdk.credentials import Credential
+    from sdk.legacy import Seen
     from sdk.pixels import Pixels
     from sdk.recovery import Finder as Repository
 
@@ -34,6 +36,7 @@ def look(
     judge: Judge,
 ) -> Evidence:
     """Add to the evidence what the pixels say, and a manifest that was recovered by them."""
+    from sdk.legacy import constant_marks
     from sdk.views import views
 
     try:
@@ -43,10 +46,24 @@ def look(
     except SDKError as exc:
         problem = f"the pixels could not be read: {exc}"
         return replace(found, sightings=tuple(_unasked(d, problem) for d in detectors))
-    seen = replace(found, sightings=tuple(_look(detector, shown) for detector in detectors))
+    seen = replace(
+        found,
+        claims=(*found.claims, *map(_claimed, constant_marks(shown[0]))),
+        sightings=tuple(_look(detector, shown) for detector in detectors),
+    )
     if repository is None or found.store is not None:
         return seen
     return _recovered(source, seen, shown[0], repository, judge)
+
+
+def _claimed(seen: Seen) -> Claimed:
+    """What a constant mark claims: anybody can write it, so it is never more than that."""
+    bits = f"{seen.matching} of {len(seen.message.bits)} bits{' inverted' if seen.inverted else ''}"
+    return Claimed(
+        kind="constant-mark",
+        says=f"carries the constant watermark of {seen.message.name}",
+        detail=f"invisible-watermark dwtDct, {bits}, log10 p {seen.log10_p:.1f}",
+    )
 
 
 def _recovered(
