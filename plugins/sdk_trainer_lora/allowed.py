@@ -16,7 +16,7 @@ from sdk_dataset_folder.consent import Consent
 from sdk_generators.latents import vae_of
 from sdk_generators.material import Batch
 from sdk_trainer_diffusion.cache import TextEncoder, cached_latents, cached_states
-from sdk_trainer_diffusion.examples import Sampler, read_examples
+from sdk_trainer_diffusion.examples import Example, Sampler, read_examples
 
 from sdk import Dataset, Item, TrainError, Watch
 
@@ -39,6 +39,7 @@ class Allowed:
         self.consents: Counter[str] = Counter()
         """Consent → pictures."""
         items = list(self._checked(dataset.items(watch), recipe))
+        self.examples: Sequence[Example]
         self.examples, self.excluded = read_examples(items, recipe.everyday)
         self._encoder = TextEncoder(recipe.text_encoder, recipe.tokens)
         cache = folder / "cache"
