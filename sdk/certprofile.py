@@ -112,8 +112,8 @@ def _extended_usage(leaf: x509.Certificate) -> Iterator[Complaint]:
         yield Complaint(
             part=part,
             found="no emailProtection",
-            do="add it: verifiers with the default settings of c2pa accept no other usage",
-            fatal=False,
+            do="issue with it: c2pa with its default settings calls a signature by any other "
+            "usage invalid",
         )
 
 

@@ -7,6 +7,7 @@ The leaf has what C2PA asks for (`sdk.certprofile` says what that is).
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -27,6 +28,12 @@ PSS = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32)
 EMAIL = ExtendedKeyUsageOID.EMAIL_PROTECTION
 C2PA_CLAIM_SIGNING = x509.ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
 """c2pa-kp-claimSigning, which the conformance programme asks for beside emailProtection."""
+_POLICY = x509.ObjectIdentifier("1.3.6.1.4.1.62558.1.1")
+_LEVEL = x509.ObjectIdentifier("1.3.6.1.4.1.62558.3")
+_LEVELS = {level: bytes.fromhex("060a2b0601040183e85e03") + bytes([10 * level]) for level in (1, 2)}
+"""Assurance level → 1.3.6.1.4.1.62558.3.10 or .20 as a DER OBJECT IDENTIFIER."""
+_RECORD = x509.ObjectIdentifier("1.3.6.1.4.1.62558.4")
+"""UTF8String: the product's UUID in the list of conforming products."""
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 
 
@@ -86,11 +93,16 @@ def new_request(
     country: str,
     alg: str = "es256",
     key: Key | None = None,
+    level: int = 1,
+    record: str = "",
 ) -> tuple[bytes, bytes]:
     """Make a key and a request for a C2PA claim signing certificate; returns both as PEM.
 
     With `key`, one that lies elsewhere (`sdk.outside.issuing`), no key is made and none returned.
-    Subject and usages are those of the leaf profile of the C2PA conformance programme 0.2.
+    Subject and extensions are those of the claim signing leaf of the C2PA conformance programme
+    (Certificate Policy 0.2, certificate profiles) for assurance `level` 1 or 2; `record` is the
+    id of the product in its list.  What only the authority knows (AIA, policies of its own) is
+    left to it.
 
     Raises:
         SealError: an unknown algorithm, or names that a certificate cannot hold.
@@ -100,20 +112,25 @@ def new_request(
     try:
         named = _subject(organization, common_name)
         place = x509.NameAttribute(NameOID.COUNTRY_NAME, country)
+        if not f"{organization}{common_name}{country}".isascii():
+            raise ValueError("a name outside plain ASCII, which the certificate policy asks for")
         request = (
             x509.CertificateSigningRequestBuilder()
             .subject_name(x509.Name([place, *named]))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(is_ca=False), critical=True)
+            .add_extension(_key_usage(is_ca=False, commits=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage([EMAIL, C2PA_CLAIM_SIGNING]), critical=False)
-            .sign(own, _digest(own), rsa_padding=pss)
         )
+        for extension in _programme(level, record):
+            request = request.add_extension(extension, critical=False)
+        made = request.sign(own, _digest(own), rsa_padding=pss)
     except ValueError as exc:
         raise SealError(
             f"asked for a request of {organization!r} in {country!r}, found {exc}; "
-            "give names of 1 to 64 characters and a country of two letters"
+            "give names of 1 to 64 ASCII characters, a country of two letters, level 1 or 2, and "
+            "the record as a UUID"
         ) from exc
-    return request.public_bytes(Encoding.PEM), _pem(own) if key is None else b""
+    return made.public_bytes(Encoding.PEM), _pem(own) if key is None else b""
 
 
 def new_key(alg: str) -> Key:
@@ -220,10 +237,22 @@ def _digest(key: Key) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
     return hashes.SHA512() if alg == "es512" else hashes.SHA256()
 
 
-def _key_usage(is_ca: bool) -> x509.KeyUsage:
+def _programme(level: int, record: str) -> list[x509.ExtensionType]:
+    """Return the extensions of the programme's own (arc 62558 of C2PA)."""
+    if level not in _LEVELS:
+        raise ValueError(f"level {level}")
+    policy = x509.PolicyInformation(_POLICY, None)
+    found = [x509.CertificatePolicies([policy]), x509.UnrecognizedExtension(_LEVEL, _LEVELS[level])]
+    if record:
+        text = str(uuid.UUID(record)).encode()
+        found.append(x509.UnrecognizedExtension(_RECORD, bytes([0x0C, len(text)]) + text))
+    return found
+
+
+def _key_usage(is_ca: bool, commits: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not is_ca,
-        content_commitment=False,
+        content_commitment=commits,
         key_encipherment=False,
         data_encipherment=False,
         key_agreement=False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sdk.errors import SealError
-from sdk.terminal import REFUSED, AsJson, answer, app, errors, leave, say
+from sdk.terminal import REFUSED, AsJson, answer, app, errors, leave, note, say
 
 if TYPE_CHECKING:
     from sdk.types import JSON
@@ -88,6 +88,8 @@ def csr(
     country: Annotated[str, typer.Option(help="Two letters.")],
     alg: Algorithm = "es256",
     key: Elsewhere = "",
+    level: Annotated[int, typer.Option(help="Assurance level to ask for, 1 or 2.")] = 1,
+    record: Annotated[str, typer.Option(help="The product's UUID in the programme's list.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Make a key and a request for a certificate of the C2PA conformance programme.
@@ -106,6 +108,8 @@ def csr(
             country=country,
             alg=alg,
             key=issuing(open_key(key)) if key else None,
+            level=level,
+            record=record,
         )
         files = {"request.pem": request} | ({"key.pem": pem} if pem else {})
         write_folder(folder, files)
@@ -115,6 +119,8 @@ def csr(
         say(f"wrote    {folder}/request.pem  send it to the certificate authority")
         if pem:
             say(f"wrote    {folder}/key.pem      keep it secret")
+        if not record:
+            note("the request names no record of the programme's list; --record does")
 
 
 def _read(path: Path) -> bytes:

@@ -1,22 +1,29 @@
 """The doctor names the wrong extension of every leaf that c2pa refuses."""
 
+import io
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import c2pa
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 from cryptography.x509.oid import NameOID
 
 from sdk.certprofile import examine
 from sdk.certs import C2PA_CLAIM_SIGNING, new_chain
+from sdk.contract import sample
+from sdk.encode import encode
 from sdk.errors import SealError
+from sdk.xmp import GENERATED
 
 Builder = x509.CertificateBuilder
 CA = ec.generate_private_key(ec.SECP256R1())
+KEY = ec.generate_private_key(ec.SECP256R1())
+WEAK = rsa.generate_private_key(65537, 1024)
 USAGE = {
     "content_commitment": False,
     "key_encipherment": False,
@@ -41,7 +48,7 @@ def leaf(
     ca: bool = False,
     issuer: str = "CA",
 ) -> bytes:
-    own = key or ec.generate_private_key(ec.SECP256R1())
+    own = key or KEY
     now = datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "leaf")])
     by = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)])
@@ -72,7 +79,7 @@ def leaf(
 
 SIGNS = {"digital_signature": True}
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
-    "documentSigning and nothing else is a warning only": (
+    "documentSigning alone": (
         lambda: leaf([x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")], usage=SIGNS),
         "extendedKeyUsage",
     ),
@@ -109,7 +116,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: leaf(
             [Use.EMAIL_PROTECTION],
             usage=SIGNS,
-            key=rsa.generate_private_key(65537, 1024),
+            key=WEAK,
         ),
         "public key",
     ),
@@ -126,6 +133,26 @@ def test_the_wrong_extension_is_named(case: str) -> None:
     complaints = examine(make())
     assert {c.part for c in complaints} == {part}, complaints
     assert all(c.found and c.do for c in complaints)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_the_doctor_and_c2pa_agree_on_who_may_sign(case: str) -> None:
+    """c2pa names no reason; whatever it refuses is said to be wrong, and nothing else is."""
+    pem = REFUSED[case][0]()
+    key = WEAK if case == "a weak RSA key" else KEY
+    own = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    info = c2pa.C2paSignerInfo("ps256" if key is WEAK else "es256", pem, own, None)
+    context = c2pa.Context.from_dict({"version": 1, "verify": {"verify_after_sign": True}})
+    created = {"action": "c2pa.created", "digitalSourceType": GENERATED}
+    said = {"assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [created]}}]}
+    plain = io.BytesIO(encode(sample(8, 8), "image/png"))
+    try:
+        with c2pa.Builder(said, context) as builder:
+            builder.sign(c2pa.Signer.from_info(info), "image/png", plain, io.BytesIO())
+        refused = False
+    except c2pa.C2paError:
+        refused = True
+    assert any(complaint.fatal for complaint in examine(pem)) == refused
 
 
 def test_our_own_chains_have_nothing_to_complain_of() -> None:

@@ -11,8 +11,10 @@ import pytest
 from cryptography import x509
 from shell import run
 
-from sdk.certs import C2PA_CLAIM_SIGNING
+from sdk.certs import C2PA_CLAIM_SIGNING, EMAIL
 from sdk.keys import SigningCredential
+
+CSR = ("certs", "csr", "x", "--organization", "L", "--name", "L")
 
 
 def test_init_makes_a_chain_that_signs_and_that_the_doctor_likes(place: Path) -> None:
@@ -48,14 +50,37 @@ def test_the_doctor_names_what_is_wrong_and_exits_with_6(place: Path) -> None:
     assert "wrong" in run("certs", "doctor", str(chain)).stdout
 
 
-def test_a_request_asks_for_the_profile_of_the_programme(place: Path) -> None:
+@pytest.mark.parametrize("level", [1, 2])
+def test_a_request_asks_for_the_profile_of_the_programme(place: Path, level: int) -> None:
+    """Certificate Policy 0.2 of the conformance programme, profile of the claim signing leaf."""
+    record = "0f8fad5b-d9cb-469f-a165-70867728950e"
     words = ("--organization", "Lab AI", "--name", "Lab SDK", "--country", "DE")
-    assert run("certs", "csr", "new", *words).exit_code == 0
+    more = ("--level", str(level), "--record", record)
+    assert run("certs", "csr", "new", *words, *more).exit_code == 0
     request = x509.load_pem_x509_csr(Path("new/request.pem").read_bytes())
     assert request.is_signature_valid
     assert request.subject.rfc4514_string() == "CN=Lab SDK,O=Lab AI,C=DE"
-    usages = request.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    assert C2PA_CLAIM_SIGNING in usages
+    asked = {extension.oid.dotted_string: extension for extension in request.extensions}
+    usage = asked["2.5.29.15"]
+    assert (usage.critical, usage.value.digital_signature) == (True, True)
+    assert usage.value.content_commitment
+    assert (asked["2.5.29.19"].critical, asked["2.5.29.19"].value.ca) == (True, False)
+    assert set(asked["2.5.29.37"].value) == {C2PA_CLAIM_SIGNING, EMAIL}
+    policies = [policy.policy_identifier.dotted_string for policy in asked["2.5.29.32"].value]
+    assert policies == ["1.3.6.1.4.1.62558.1.1"]
+    assert asked["1.3.6.1.4.1.62558.4"].value.value == b"\x0c\x24" + record.encode()
+    own = asked["1.3.6.1.4.1.62558.3"]
+    last = bytes([10 * level])
+    assert (own.critical, own.value.value) == (
+        False,
+        bytes.fromhex("060a2b0601040183e85e03") + last,
+    )
+
+
+def test_a_request_without_a_record_says_so(place: Path) -> None:
+    words = ("--organization", "Lab AI", "--name", "Lab SDK", "--country", "DE")
+    done = run("certs", "csr", "new", *words)
+    assert (done.exit_code, "--record" in done.stderr) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +88,10 @@ def test_a_request_asks_for_the_profile_of_the_programme(place: Path) -> None:
     [
         (("certs", "init", "x", "--organization", "", "--name", "Lab"), "names"),
         (("certs", "init", "x", "--organization", "L", "--name", "L", "--alg", "rsa"), "es256"),
-        (("certs", "csr", "x", "--organization", "L", "--name", "L", "--country", "X1Y"), "two"),
+        ((*CSR, "--country", "X1Y"), "two"),
+        ((*CSR, "--country", "DE", "--level", "3"), "level 3"),
+        ((*CSR, "--country", "DE", "--record", "12"), "uuid"),
+        (("certs", "csr", "x", "--organization", "Ü", "--name", "L", "--country", "DE"), "ascii"),
         (("certs", "doctor", "nowhere.pem"), "nowhere"),
         (("certs", "doctor", "."), "directory"),
     ],
