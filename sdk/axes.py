@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sdk.evidence import Evidence, is_content, moment, stamp
-from sdk.lineage import ancestry, generator, links
+from sdk.lineage import ancestry, generator, links, titled
 from sdk.manifests import ManifestStore, State, as_list, as_object
 from sdk.report import Axis, harmless
 from sdk.types import JSON
@@ -130,6 +130,8 @@ def _signer_state(found: Evidence, who: str) -> tuple[str, str]:
         return "invalid", f"the certificate of {who} is not one that may sign manifests"
     if found.has("signingCredential.ocsp.revoked") or found.has("signingCredential.revoked"):
         return "revoked", f"the certificate of {who} was revoked"
+    if found.early:
+        return "expired", f"the certificate of {who} is valid only from {found.valid_from:%F}"
     if found.expired:
         date = f"{end:%F}" if end else "an unknown date"
         return "expired", (
@@ -189,11 +191,16 @@ def chain(found: Evidence) -> Axis:
         more["codes"] = [*sorted({harmless(s.code) for s in broken})]
         more["weakest"] = harmless(broken[0].manifest)
         when = "when it was used" if all(s.recorded for s in broken) else "now"
-        reason = f"a file it was made from did not verify {when}"
-        return Axis(state="changed", reason=reason, more=more)
+        title = titled(store, broken[0].manifest)
+        reason = f"{title}, a file it was made from, did not verify {when} ({broken[0].code})"
+        return Axis(state="changed", reason=harmless(reason), more=more)
     if ancestors == 0:
         return Axis(state="single", reason="no ancestor carries a manifest", more=more)
     reason = f"{ancestors} ancestor{'s' if ancestors > 1 else ''} verified"
+    weak = found.unvouched
+    if weak and found.trust.signers is not None:
+        more["weakest"] = harmless(weak[0])
+        reason += f"; weakest is {titled(store, weak[0])}, whose signer is not on the list"
     return Axis(state="intact", reason=reason, more=more)
 
 

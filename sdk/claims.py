@@ -37,9 +37,14 @@ _GENERATED = {
 _XMP_OPENS, _XMP_CLOSES = b"<x:xmpmeta", b"</x:xmpmeta>"
 _MAX_PACKETS = 4
 _MAX_PACKET = 256 * 1024
+AIGC_FIELDS = (
+    *("Label", "ContentProducer", "ProduceID", "ReservedCode1"),
+    *("ContentPropagator", "PropagateID", "ReservedCode2"),
+)
+"""GB 45438-2025, Annex E."""
 _AIGC = re.compile(r'\{[^{}]{0,64}"Label"[^{}]{0,2048}\}')
 _GENERATORS = {
-    b"parameters": ("png-text", "A1111 and programs like it"),
+    b"parameters": ("png-text", "A1111 or a program like it"),
     b"prompt": ("png-text", "ComfyUI"),
     b"workflow": ("png-text", "ComfyUI"),
     b"invokeai_metadata": ("png-text", "InvokeAI"),
@@ -118,19 +123,44 @@ def _property(packet: str, name: str) -> str:
 
 
 def _from_text_label(head: bytes) -> Iterator[Claimed]:
+    for text in _label_texts(head):
+        yield from _aigc(text)
+
+
+def _label_texts(head: bytes) -> Iterator[str]:
     """Find the label where Annex B puts it: a text chunk, or the EXIF user comment."""
     for at in [m.start() for m in re.finditer(rb"AIGC", head)][:8]:
         found = _AIGC.search(head[at : at + 4096].decode("latin-1"))
         if found:
-            yield from _aigc(found[0])
+            yield found[0]
 
 
-def _aigc(text: str) -> Iterator[Claimed]:
+def aigc_labels(data: bytes) -> Iterator[Mapping[str, str]]:
+    """Yield the AIGC labels of a file as they stand there, the same one perhaps twice.
+
+    Their texts are hostile; keys that GB 45438-2025 does not have are left out.
+    """
+    head = data[:MAX_SCAN]
+    packets = (packet.decode("utf-8", "replace") for packet in islice(_packets(head), _MAX_PACKETS))
+    for text in (*(html.unescape(_property(p, "AIGC")) for p in packets), *_label_texts(head)):
+        label = _label(text)
+        found = {k: v for k in AIGC_FIELDS if isinstance(v := label.get(k), str) and len(v) <= 256}
+        if "Label" in found:
+            yield found
+
+
+def _label(text: str) -> Mapping[str, JSON]:
+    """Return the JSON object that a label is; empty for anything else."""
     try:
         label = json.loads(text)
     except (ValueError, RecursionError):
-        return
-    if not isinstance(label, dict) or "Label" not in label:
+        return {}
+    return label if isinstance(label, dict) and "Label" in label else {}
+
+
+def _aigc(text: str) -> Iterator[Claimed]:
+    label = _label(text)
+    if not label:
         return
     says = {"1": "generated", "2": "may be generated", "3": "suspected to be generated"}
     producer = harmless(label.get("ContentProducer", ""))
@@ -142,7 +172,7 @@ def _from_png(data: bytes) -> Iterator[Claimed]:
     for key, size in _png_texts(data):
         if key in _GENERATORS:
             kind, program = _GENERATORS[key]
-            shown = f"text chunk {key.decode()!r} of {size:,} bytes, as {program} write it"
+            shown = f"text chunk {key.decode()!r} of {size:,} bytes, written by {program}"
             yield Claimed(kind=kind, says="generated", detail=shown)
 
 

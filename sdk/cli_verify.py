@@ -48,8 +48,11 @@ def verify(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what each failure means and what to do.")
     ] = False,
+    engine: Annotated[
+        str, typer.Option(help="c2pa, or c2pa,encypher: a second one too (extra `engines`).")
+    ] = "c2pa",
     second: Annotated[
-        bool, typer.Option("--second", help="Ask a second engine too (extra `engines`).")
+        bool, typer.Option("--second", help="The same as --engine c2pa,encypher.")
     ] = False,
     strict: Annotated[
         bool,
@@ -100,6 +103,7 @@ def verify(
     from sdk.batch.asked import Asked
     from sdk.config import load_config, trust_lists
     from sdk.reports.summary import failing, overall
+    from sdk.second_opinion import asks_second
 
     chosen = _form("json" if as_json else form)
     with errors(chosen in ("json", "jsonl")):
@@ -113,7 +117,7 @@ def verify(
             rules=tuple(rule or ()),
             watermarks=tuple(watermark or ["tile"]),
             pixels=pixels,
-            second=second,
+            second=second or asks_second(engine),
             strict=strict,
             soft_bindings=tuple(soft_binding or ()),
             thumbnails=chosen == "html",

@@ -124,6 +124,21 @@ class Evidence:
         return tuple(s for s in self.store.broken if not _is_own(self.store, s))
 
     @property
+    def unvouched(self) -> tuple[str, ...]:
+        """Labels of ancestors whose signer is not on the list.
+
+        c2pa-rs tells about an ancestor only what is not as its child recorded it.
+        """
+        if self.store is None:
+            return ()
+        judged = self.store.statuses
+        now = {
+            s.manifest for s in judged if s.code == "signingCredential.trusted" and not s.recorded
+        }
+        then = [s.manifest for s in judged if s.code == "signingCredential.untrusted"]
+        return tuple(label for label in then if label not in {*now, self.store.active})
+
+    @property
     def stamped_at(self) -> datetime | None:
         """When the active manifest was signed, by a time-stamp of an authority on the list."""
         if self.timed is None:
@@ -150,6 +165,12 @@ class Evidence:
         when = self.stamped_at or self.at
         start, end = self.valid_from, self.valid_until
         return (end is not None and when > end) or (start is not None and when < start)
+
+    @property
+    def early(self) -> bool:
+        """Whether the certificate did not count yet."""
+        start = self.valid_from
+        return start is not None and (self.stamped_at or self.at) < start
 
     @property
     def vouched(self) -> bool:

@@ -102,7 +102,7 @@ def _by(found: Evidence, axes: Mapping[str, Axis]) -> str:
     why = {
         "unchecked": "no trust list loaded",
         "untrusted": "not on the trust list",
-        "expired": "certificate expired",
+        "expired": "certificate not valid yet" if found.early else "certificate expired",
         "revoked": "certificate revoked",
     }
     return f"by someone named {name} ({why.get(state, state)})"

@@ -57,6 +57,15 @@ def links(store: ManifestStore) -> list[JSON]:
     return found
 
 
+def titled(store: ManifestStore, label: str) -> str:
+    """Return what the manifest that was made from it calls an ancestor, harmless, in quotes."""
+    for manifest in store.manifests.values():
+        for item in map(as_object, as_list(manifest.get("ingredients"))):
+            if item.get("active_manifest") == label and item.get("title"):
+                return repr(harmless(item["title"], 60))
+    return repr(harmless(label, 60))
+
+
 def generator(store: ManifestStore, label: str) -> str:
     """Return the program that made a manifest, harmless."""
     manifest = store.manifests.get(label, {})

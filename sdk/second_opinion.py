@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from sdk.errors import VerifyError
+from sdk.errors import RequestError, VerifyError
 from sdk.report import Axis, harmless
 from sdk.types import JSON
 
@@ -62,6 +62,20 @@ def second_opinion(path: str | Path, media_type: str) -> Opinion:
     parts = [f"{name} {found.get(name)}" for name in ("integrity", "signature", "hard_binding")]
     says = _SAYS.get(str(found.get("integrity")), "failed")
     return Opinion(engine=engine, says=says, detail=harmless(", ".join(parts)))
+
+
+def asks_second(engines: str) -> bool:
+    """Say whether a list such as `c2pa,encypher` names the second engine.
+
+    Raises:
+        RequestError: it names others, or leaves out c2pa, which signs here and always judges.
+    """
+    names = sorted(name.strip() for name in engines.split(","))
+    if names not in (["c2pa"], ["c2pa", "encypher"]):
+        raise RequestError(
+            f"asked for the engines {harmless(engines)!r}; give c2pa, or c2pa,encypher"
+        )
+    return len(names) == 2
 
 
 def require_engine() -> None:

@@ -53,6 +53,18 @@ def test_with_the_root_on_the_trust_list_it_exits_with_0(picture: Path) -> None:
     assert states["ai"] == "generated"
 
 
+def test_the_second_engine_is_asked_by_name(picture: Path) -> None:
+    pytest.importorskip("encypher_c2pa", reason="the extra `engines` is not installed")
+    said = run("verify", "a.png", "--engine", "c2pa,encypher", "--no-pixels").stdout
+    assert "agrees" in said
+    assert said == run("verify", "a.png", "--second", "--no-pixels").stdout
+    assert "agrees" not in run("verify", "a.png", "--engine", "c2pa", "--no-pixels").stdout
+    for wrong in ("encypher", "c2pa,ghost", "", "c2pa,c2pa"):
+        done = run("verify", "a.png", "--engine", wrong)
+        assert done.exit_code == 2
+        assert "give c2pa, or c2pa,encypher" in done.stderr
+
+
 def test_one_flipped_bit_exits_with_4(picture: Path) -> None:
     data = bytearray(picture.read_bytes())
     data[len(data) // 2] ^= 1

@@ -183,6 +183,8 @@ def test_an_ancestor_that_was_changed_makes_the_chain_changed(
         assert report.axes["integrity"].state == "intact"
         assert (report.exit_code, report.axes["chain"].state) == (4, "changed")
         assert "made from a changed file" in report.headline
+        assert "'input', a file it was made from, did not verify" in report.axes["chain"].reason
+        assert report.axes["chain"].more["weakest"]
 
 
 def test_an_intact_chain_is_counted_and_ai_is_found_in_an_ancestor(
@@ -202,6 +204,28 @@ def test_an_intact_chain_is_counted_and_ai_is_found_in_an_ancestor(
     assert report.axes["chain"].more["ancestors"] == 1
     assert report.axes["ai"].state == "generated"
     assert "ancestor" in report.axes["ai"].reason
+    assert "weakest" not in report.axes["chain"].more
+
+
+def test_an_ancestor_signed_by_nobody_on_the_list_is_the_weakest_link(
+    tmp_path, chain, sealed, signer, trust
+) -> None:
+    (tmp_path / "other").mkdir()
+    stranger = new_chain(organization="Other AI", common_name="Other")
+    parent = make_signer(stranger, tmp_path / "other").seal(
+        encode(sample(64, 64, 3), "image/png"), replace(CLAIM, title="drawn elsewhere")
+    )
+    edit = replace(
+        CLAIM,
+        edited=True,
+        digital_source_type=EDITED,
+        parent=parent,
+        parent_media_type="image/png",
+    )
+    data = signer.seal(encode(sample(64, 64, 1), "image/png"), edit)
+    report = judge(tmp_path, data, trust=trust)
+    assert (report.exit_code, report.axes["chain"].state) == (0, "intact")
+    assert "weakest is 'input', whose signer is not on the list" in report.axes["chain"].reason
 
 
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -228,7 +252,10 @@ def test_validity_is_judged_at_the_time_asked_for(tmp_path, sealed, trust) -> No
     assert (report.exit_code, report.axes["signer"].state) == (5, "expired")
     assert report.axes["integrity"].state == "intact"
     before = datetime.now(UTC) - timedelta(days=400)
-    assert judge(tmp_path, sealed, trust=trust, at=before).axes["signer"].state == "expired"
+    early = judge(tmp_path, sealed, trust=trust, at=before)
+    assert early.axes["signer"].state == "expired"
+    assert "is valid only from" in early.axes["signer"].reason
+    assert "certificate not valid yet" in early.headline
     naive = datetime.now(UTC).replace(tzinfo=None)
     assert judge(tmp_path, sealed, trust=trust, at=naive).exit_code == 0
 
