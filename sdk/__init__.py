@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from sdk.keys import SigningCredential
     from sdk.ledger import Ledger
     from sdk.manifests import ManifestStore, read_manifests
+    from sdk.markdown import plain
     from sdk.phases import Released, Result
     from sdk.pipeline import Studio
     from sdk.pixels import Picture, Pixels
@@ -154,6 +155,7 @@ __all__ = [
     "in_tiles",
     "media_type_of",
     "open_ledger",
+    "plain",
     "read_manifests",
     "readings",
     "reserved",
@@ -207,6 +209,9 @@ _ROOMS = {
     """,
     "manifests": """
         ManifestStore read_manifests
+    """,
+    "markdown": """
+        plain
     """,
     "phases": """
         Released Result

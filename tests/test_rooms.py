@@ -21,7 +21,7 @@ ROOMS = HOUSE / "sdk"
 PLUGINS = HOUSE / "plugins"
 
 LADDER = """
-    errors version home formats jumbf coded reading durable
+    errors version home formats markdown jumbf coded reading durable
 
     pixels tlog types reasons energy
     canonical certs keyfile models output report sealing sql_file sql_server terminal xmp
@@ -30,7 +30,7 @@ LADDER = """
     sarif sql tiling training trust trust_source trust_store
     signatures kms token outside
 
-    label second_opinion claims undated credentials encode views endurance evidence keys request vault_store attest
+    optout label second_opinion claims inherited undated credentials encode views endurance evidence keys request vault_store attest
     options
     ledger_store ledger_audit ledger_tiles ledger_writer
     review_item reviews
@@ -66,7 +66,7 @@ WINGS: dict[str, str] = {
         estimates sampling drift monitor
         counting intervals plain inversion multiple powered paired independent distances shrinkage
         agreement sizes statements joint tally tables plans estimating
-        running targets gathering results limits assembling signing binding compare plots wording
+        running targets gathering results labels labelled limits assembling signing binding compare plots wording
         page paper samples subject writing costs
     """,
     "server": """

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import small_trainer
 
-from sdk.attest import check_folder
+from sdk.attest import check_folder, sign_folder
 from sdk.contract import Quiet
-from sdk.errors import Cancelled, DataError, PluginError, TrainError
+from sdk.energy import Meter
+from sdk.errors import Cancelled, DataError, PluginError, SDKError, TrainError
+from sdk.hookspecs import hookimpl
 from sdk.keys import SigningCredential
 from sdk.runs.cards import read_card
-from sdk.energy import Meter
 from sdk.runs.go import Asked, go
 from sdk.runs.used import Recorded
 
@@ -198,3 +199,40 @@ def test_rapl_counters_are_read_and_may_wrap(tmp_path):
     (package / "energy_uj").write_text("100000\n")
     assert meter.read().joules == pytest.approx(0.2)
     assert meter.read().method == "rapl"
+
+
+class FromFolder:
+    """A data set with a folder, as `prepared` has one."""
+
+    @hookimpl
+    def dataset(self, settings):
+        return small_trainer.Colours()
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda folder: (folder / "items.jsonl").write_text("other"), "not as it was signed"),
+        (lambda folder: (folder / "more.txt").write_text("new"), "not as it was signed"),
+        (lambda folder: (folder / "model.sig").unlink(), "found no model.sig"),
+    ],
+)
+def test_a_prepared_folder_is_trained_on_as_it_was_signed_or_not_at_all(
+    tmp_path, credential, change, error
+):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "dataset.json").write_text("{}")
+    (folder / "items.jsonl").write_text("")
+    sign_folder(folder, credential())
+    known = small_trainer.registry()
+    known.add(FromFolder(), "kept")
+    asked = Asked(trainer="mean", dataset="kept", data_settings={"folder": str(folder)})
+    done = go(asked, tmp_path / "a", Quiet(), registry=known, credential=credential)
+    assert done.card["data"]["signer"] == credential().subject
+    page = (done.folder / "MODEL_CARD.md").read_text()
+    assert "The folder was signed by CN=" in page
+    change(folder)
+    with pytest.raises(SDKError, match=error):
+        go(asked, tmp_path / "b", Quiet(), registry=known, credential=credential)
+    assert not (tmp_path / "b" / "export").exists()

@@ -16,14 +16,14 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from sdk import write_whole
+from sdk import plain, write_whole
 
 from .material import Material
 from .recipe import Recipe
@@ -99,10 +99,10 @@ def card(about: str, recipe: Recipe, material: Material, steps: int, seconds: fl
     """Say what the weights were made from and how; the table of digests comes after it."""
     sources = Counter((e.source, e.licence, e.attribution) for e in material.examples)
     table = "\n".join(
-        f"| {source or 'unnamed'} | {licence} | {who} | {count} |"
+        f"| {plain(source or 'unnamed')} | {plain(licence)} | {plain(who)} | {count} |"
         for (source, licence, who), count in sorted(sources.items())
     )
-    settings = ", ".join(f"{k} {v}" for k, v in asdict(recipe).items() if k != "prompts")
+    settings = ", ".join(f"{k} {_named(v)}" for k, v in asdict(recipe).items() if k != "prompts")
     return f"""# Model card
 
 {about}
@@ -119,3 +119,8 @@ Recipe: {settings}.
 | weights, float16 | SHA-256 |
 |---|---|
 """
+
+
+def _named(value: object) -> str:
+    """A setting's value; of a path only the last name, because paths name people."""
+    return plain(PurePath(value).name if isinstance(value, str) and "/" in value else value)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from sdk import Dataset, Item, TrainError, Watch
+from sdk import Dataset, Item, TrainError, Watch, plain
 
 from .network import SCALE
 from .recipe import Recipe
@@ -86,7 +86,7 @@ def _render(
         assert item.pixels is not None
         digest.update(item.pixels.tobytes())
         large.append(item.pixels)
-        sources[" | ".join((item.source, item.licence, item.attribution))] += 1
+        sources[" | ".join(map(plain, (item.source, item.licence, item.attribution)))] += 1
     _check(large, recipe, excluded)
     kept = np.lib.format.open_memmap(
         folder / "large.npy", "w+", np.uint8, (len(large), *large[0].shape)

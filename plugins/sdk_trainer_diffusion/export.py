@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from sdk import write_whole
+from sdk import plain, write_whole
 
 from .examples import Example
 from .recipe import Recipe
@@ -79,7 +79,7 @@ def card(
     """Say what the weights were made from and how; Markdown."""
     sources = Counter((e.source, e.licence, e.attribution) for e in examples)
     table = "\n".join(
-        f"| {source or 'unnamed'} | {licence} | {who} | {count} |"
+        f"| {plain(source or 'unnamed')} | {plain(licence)} | {plain(who)} | {count} |"
         for (source, licence, who), count in sorted(sources.items())
     )
     size = sum(p.numel() for p in run.unet.parameters())

@@ -14,7 +14,7 @@ from sdk_generators.latents import LatentRecipe, noise_times, opened, vae_of
 from sdk_generators.material import Batch
 from sdk_trainer_diffusion.precision import autocast
 
-from sdk import TrainError
+from sdk import TrainError, plain
 
 from .allowed import Allowed
 
@@ -125,15 +125,10 @@ def _about(start: Path, recipe: LoraRecipe, material: Allowed) -> str:
     weights = start / "unet" / "diffusion_pytorch_model.safetensors"
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     consents = "\n".join(
-        f"- {count} pictures: {_plain(text)}" for text, count in sorted(material.consents.items())
+        f"- {count} pictures: {plain(text)}" for text, count in sorted(material.consents.items())
     )
-    asked = f" Ask for it with the words *{_plain(recipe.word)}*." if recipe.word else ""
+    asked = f" Ask for it with the words *{plain(recipe.word)}*." if recipe.word else ""
     return (
         f"A LoRA of rank {recipe.rank} for the UNet of {start.resolve().name} (SHA-256 "
         f"`{digest}`).{asked}\n\nConsent, as recorded beside the pictures:\n\n{consents}"
     )
-
-
-def _plain(text: str) -> str:
-    """Words of others without Markdown or HTML."""
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#&" else c for c in text)

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from sdk.data.prepared import Prepared
+from sdk.markdown import plain
 from sdk.types import JSON
 
 _SHOWN = 12
@@ -27,12 +28,12 @@ def card_page(
     consent = Counter(str(i["consent"]) for i in items if i.get("consent"))
     head = [
         "---",
-        f"license: [{', '.join(licences)}]",
+        f"license: {json.dumps(licences)}",
         "task_categories: [text-to-image]",
-        f"pretty_name: {summary['name']}",
+        f"pretty_name: {json.dumps(summary['name'])}",
         "---",
         "",
-        f"# {summary['name']}",
+        f"# {plain(summary['name'])}",
         "",
         f"{len(items)} pictures of {summary['side']} × {summary['side']} pixels, "
         f"{summary['concepts']} concepts in {summary['families']} families; "
@@ -44,7 +45,7 @@ def card_page(
         *_table("source | licence | attribution | pictures", sources),
         "## Consent\n",
         *(
-            [f"- {n} pictures: {text}" for text, n in consent.most_common(_SHOWN)]
+            [f"- {n} pictures: {plain(text)}" for text, n in consent.most_common(_SHOWN)]
             or ["By the licences above; no other consent is recorded."]
         ),
         "\n## Left out\n",
@@ -63,7 +64,7 @@ def card_page(
 
 def _table(head: str, rows: Sequence[Sequence[object]]) -> list[str]:
     rule = "|" + "---|" * (head.count("|") + 1)
-    return [f"| {head} |", rule, *(f"| {' | '.join(map(str, row))} |" for row in rows), ""]
+    return [f"| {head} |", rule, *(f"| {' | '.join(map(plain, row))} |" for row in rows), ""]
 
 
 def sheet(prepared: Prepared, split: str, columns: int = 16, rows: int = 10) -> Image.Image:

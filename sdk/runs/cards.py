@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 
 from sdk.durable import write_whole
 from sdk.errors import TrainError
+from sdk.markdown import plain
 from sdk.registry import PluginId
 from sdk.runs.folder import Session
 from sdk.runs.used import Recorded
@@ -36,6 +37,7 @@ def model_card(
     data_settings: dict[str, JSON],
     sessions: list[Session],
     last: dict[str, float],
+    signer: str = "",
 ) -> dict[str, JSON]:
     """Put the card together; paths are cut to their last name, because paths name people."""
     seen = data.seen
@@ -53,6 +55,7 @@ def model_card(
         "data": {
             "dataset": asdict(dataset),
             "settings": without_paths(data_settings),
+            "signer": signer,
             "manifest": DATA,
             "manifest_sha256": data.sha256,
             "items": len(seen.lines),
@@ -130,25 +133,20 @@ def card_page(card: dict[str, JSON]) -> str:
     """The card as Markdown."""
     data, energy, trainer = _part(card, "data"), _part(card, "energy"), _part(card, "trainer")
     dataset = _part(data, "dataset")
-    sources = data["sources"] if isinstance(data["sources"], list) else []
-    rows = [
-        f"| {s['source'] or 'unnamed'} | {s['licence']} | {s['attribution']} | {s['items']} |"
-        for s in sources
-        if isinstance(s, dict)
-    ]
     excluded = _part(data, "excluded")
     lines = [
         "## Data",
         "",
         f"{data['items']} pictures from data set `{dataset['name']}`; one line for each in "
-        f"`{data['manifest']}`, SHA-256 `{data['manifest_sha256']}`.",
+        f"`{data['manifest']}`, SHA-256 `{data['manifest_sha256']}`."
+        + (f" The folder was signed by {plain(data['signer'])}." if data.get("signer") else ""),
         "",
         "| source | licence | attribution | pictures |",
         "|---|---|---|---|",
-        *rows,
+        *_rows(data),
         "",
         "Left out: "
-        + (", ".join(f"{n} ({why})" for why, n in excluded.items()) or "nothing")
+        + (", ".join(f"{n} ({plain(why)})" for why, n in excluded.items()) or "nothing")
         + ".",
         "",
         "## Recipe",
@@ -168,6 +166,16 @@ def card_page(card: dict[str, JSON]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _rows(data: dict[str, JSON]) -> list[str]:
+    sources = data["sources"] if isinstance(data["sources"], list) else []
+    keys = ("source", "licence", "attribution", "items")
+    return [
+        f"| {' | '.join(plain(s[key] or ('unnamed' if key == 'source' else '')) for key in keys)} |"
+        for s in sources
+        if isinstance(s, dict)
+    ]
 
 
 def _part(card: dict[str, JSON], key: str) -> dict[str, JSON]:

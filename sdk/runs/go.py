@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sdk.attest import sign_folder
+from sdk.attest import check_folder, sign_folder
 from sdk.energy import Meter
 from sdk.errors import Cancelled, PluginError, SDKError, TrainError
 from sdk.hookspecs import Trainer
@@ -27,6 +27,8 @@ from sdk.runs.used import Recorded
 from sdk.types import JSON, Model, Watch
 
 EXPORT = "export"
+PREPARED = "dataset.json"
+"""What only folders of `sdk data prepare` have."""
 _SUFFIX = "-trainer"
 
 
@@ -108,6 +110,7 @@ class _Work:
         self.trainer_name, self.data_name = str(run.asked["trainer"]), str(run.asked["dataset"])
         self.settings = _table(run.asked["settings"])
         self.data_settings = _table(run.asked["data_settings"])
+        self.signer = _vouched(self.data_settings)
         self.data = Recorded(registry.make("dataset", self.data_name, self.data_settings))
         self.trainer: Trainer = registry.make("trainer", self.trainer_name, self.settings)
         self.trainer_id = registry.identify("trainer", self.trainer_name)
@@ -165,12 +168,32 @@ def _signed(work: _Work, session: Session, live: Live, signing: SigningCredentia
         work.data_settings,
         work.run.sessions,
         live.last,
+        work.signer,
     )
     write_card(target, card, work.data)
     sign_folder(target, signing)
     return Trained(
         model=work.model, folder=target, card=card, session=session, signer=signing.subject
     )
+
+
+def _vouched(data_settings: dict[str, JSON]) -> str:
+    """Who signed the prepared folder that is trained on; empty for other data.
+
+    Raises:
+        VerifyError: it has no signature.
+        TrainError: something in it is not as it was signed.
+    """
+    folder = Path(str(data_settings.get("folder", "")) or "/").expanduser()
+    if not data_settings.get("folder") or not (folder / PREPARED).is_file():
+        return ""
+    found = check_folder(folder)
+    if not found.intact:
+        raise TrainError(
+            f"asked to train on {folder.name}, found that it is not as it was signed: "
+            f"{'; '.join(found.problems[:3])}; prepare it again, or see sdk card {folder.name}"
+        )
+    return found.signer
 
 
 def _account(session: Session, meter: Meter, started: float, steps: int) -> None:
