@@ -16,15 +16,6 @@ MOST_COMPLAINTS = 100
 
 def watermark(found: Evidence) -> Axis:
     """Whether the mark in the pixels is the one that the manifest names."""
-    axis = _named_mark(found)
-    constant = [f"{c.says} ({c.detail})" for c in found.claims if c.kind == "constant-mark"]
-    if not constant:
-        return axis
-    said = f"{axis.reason}; {'; '.join(constant)}, which anybody can write"
-    return Axis(state=axis.state, reason=said, more=axis.more)
-
-
-def _named_mark(found: Evidence) -> Axis:
     bound = {} if found.store is None else soft_bindings(found.store)
     named: list[JSON] = [harmless(algorithm) for algorithm in sorted(bound)]
     if not found.sightings:

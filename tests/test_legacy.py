@@ -136,8 +136,5 @@ def test_verify_says_it_as_an_unsigned_claim_and_no_verdict_changes(tmp_path):
     assert claim["signed"] is False
     jsonschema.validate(json.loads(json.dumps(after.to_json())), SCHEMA)
     assert after.exit_code == before.exit_code
-    assert {n: a.state for n, a in after.axes.items()} == {
-        n: a.state for n, a in before.axes.items()
-    }
-    assert "anybody can write" in after.axes["watermark"].reason
+    assert after.axes == before.axes
     assert before.claims == ()
