@@ -5,8 +5,11 @@ Ids, digests, decisions and names of code; no words of the request.
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from sdk import leaf
 from sdk.encode import encode
+from sdk.inherited import inherited
 from sdk.label import Label, labels_for
 from sdk.parts import Parts
 from sdk.phases import Draft, Marked
@@ -50,8 +53,15 @@ def packet_of(policy: Policy, claim: Claim) -> bytes:
         ai_system_version=claim.model.version,
         creator_tool=f"{GENERATOR} {VERSION}",
         created_at=claim.created_at,
-        aigc=AigcLabel(content_producer=producer, produce_id=claim.title) if producer else None,
+        aigc=_own_label(producer, claim) if producer else claim.input_label,
+        data_mining=claim.data_mining,
     )
+
+
+def _own_label(producer: str, claim: Claim) -> AigcLabel:
+    """The producer's label; a file has one, so the label of an input stands in it by its digest."""
+    digest = sha256(claim.input_label.encode()).hexdigest() if claim.input_label else ""
+    return AigcLabel(content_producer=producer, produce_id=claim.title, reserved_code1=digest)
 
 
 def claim_of(policy: Policy, parts: Parts, marked: Marked) -> Claim:
@@ -60,6 +70,7 @@ def claim_of(policy: Policy, parts: Parts, marked: Marked) -> Claim:
     request = draft.request
     given = request.init_image or request.sketch
     mark = parts.watermark
+    took = inherited(picture.data for picture in (request.init_image, request.sketch) if picture)
     return Claim(
         title=f"{draft.admitted.call[:12]}-{draft.index}",
         media_type=policy.output.media_type,
@@ -75,6 +86,8 @@ def claim_of(policy: Policy, parts: Parts, marked: Marked) -> Claim:
         soft_binding_value=marked.payload,
         actions=draft.actions,
         evidence=_evidence(policy, parts, marked),
+        data_mining=took.data_mining,
+        input_label=took.label,
     )
 
 

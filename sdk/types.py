@@ -240,6 +240,11 @@ class Claim:
     """What refiners did after drawing, as C2PA action names."""
     evidence: Mapping[str, JSON] = field(default_factory=dict)
     """Policy digest, controls that ran, verdict summary."""
+    data_mining: str = ""
+    """PLUS code such as DMI-PROHIBITED, where an input picture forbids to train on it; the manifest
+    then forbids it too, whatever the signer's settings allow."""
+    input_label: str = ""
+    """The AIGC label (GB 45438-2025) of an input picture, JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

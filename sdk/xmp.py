@@ -29,8 +29,11 @@ ENHANCED = SOURCE_TYPES + "algorithmicallyEnhanced"
 _NAMESPACES = {
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
     "xmp": "http://ns.adobe.com/xap/1.0/",
+    "plus": "http://ns.useplus.org/ldf/xmp/1.0/",
     "TC260": "http://www.tc260.org.cn/ns/AIGC/1.0/",
 }
+_PLUS_CODES = "http://ns.useplus.org/ldf/vocab/"
+"""IPTC Photo Metadata 2023.1, Data Mining: a URI of the PLUS vocabulary."""
 _URI = re.compile(r"https?://[!-~]+")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _AIGC_VALUE = re.compile(r"[\x21-\x7e]*")
@@ -91,11 +94,13 @@ def xmp_packet(
     ai_system_version: str = "",
     creator_tool: str = "",
     created_at: str = "",
-    aigc: AigcLabel | None = None,
+    aigc: AigcLabel | str | None = None,
+    data_mining: str = "",
 ) -> bytes:
     """Return an XMP packet, UTF-8, marked read-only.
 
-    `ai_system` is the model, `creator_tool` this product, `created_at` RFC 3339.
+    `ai_system` is the model, `creator_tool` this product, `created_at` RFC 3339, `aigc` a label,
+    or the JSON of one that came with an input; `data_mining` is a code of the PLUS vocabulary.
 
     Raises:
         OutputError: the source type is no URI, or a text holds what XML cannot.
@@ -111,7 +116,8 @@ def xmp_packet(
         "Iptc4xmpExt:AISystemVersionUsed": ai_system_version,
         "xmp:CreatorTool": creator_tool,
         "xmp:CreateDate": created_at,
-        "TC260:AIGC": json.dumps(aigc.fields, separators=(",", ":")) if aigc else "",
+        "plus:DataMining": f"{_PLUS_CODES}{data_mining}" if data_mining else "",
+        "TC260:AIGC": _label(aigc) if isinstance(aigc, AigcLabel) else aigc or "",
     }
     lines = [_element(name, text) for name, text in properties.items() if text]
     used = {name.partition(":")[0] for name, text in properties.items() if text}
@@ -128,6 +134,10 @@ def xmp_packet(
         '<?xpacket end="r"?>',
     ]
     return "\n".join(packet).encode()
+
+
+def _label(aigc: AigcLabel) -> str:
+    return json.dumps(aigc.fields, separators=(",", ":"))
 
 
 def _element(name: str, text: str) -> str:

@@ -45,10 +45,13 @@ Object = dict[str, JSON]
 def definition(claim: Claim, *, mining: str) -> Object:
     """Return the manifest definition of a claim; `mining` is `allowed` or `notAllowed`.
 
+    What an input picture forbids stays forbidden.
+
     Raises:
         SealError: the claim contradicts itself.
     """
     _check(claim)
+    mining = "notAllowed" if claim.data_mining else mining
     assertions: list[JSON] = [
         _assertion("c2pa.actions.v2", {"allActionsIncluded": True, "actions": _actions(claim)}),
         _assertion("cawg.training-mining", {"entries": {e: {"use": mining} for e in MINING}}),

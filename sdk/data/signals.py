@@ -2,33 +2,23 @@
 
     do_not_train(data, {"x-robots-tag": "noai"})        # "x-robots-tag: noai"; "" where nothing is
 
-Read: C2PA `c2pa.training-mining` (C2PA 1.4, 18.21) and `cawg.training-mining` (CAWG 1.1) in any
-manifest of the chain; IPTC Data Mining (Photo Metadata 2023.1, PLUS LDF `DMI-…`) and TDMRep's
-`tdm:reservation` in XMP; `noai` and `noimageai` in robots headers or columns; the headers of
-TDMRep (W3C community report 2024, section 5); and for folders `tdmrep.json` and `ai.txt`.
-What is not clear counts as no: constrained uses, and manifests or rules that cannot be read.
+Read: what `sdk.optout` finds in the file; `noai` and `noimageai` in robots headers or columns; the
+headers of TDMRep (W3C community report 2024, section 5); and for folders `tdmrep.json` and
+`ai.txt`.  What is not clear counts as no: rules that cannot be read as well.
 A file without a signal says nothing; that is not permission, its licence is.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sdk.errors import DataError
-from sdk.formats import HEAD_BYTES, media_type_of
-from sdk.manifests import State, as_object, read_manifests
+from sdk.optout import reservation
 
-_USES = ("ai_generative_training", "ai_training", "data_mining")
-"""Entries that concern training; `ai_inference` does not."""
-_ASSERTIONS = ("c2pa.training-mining", "cawg.training-mining")
-_DMI = re.compile(rb"ldf/vocab/(DMI-PROHIBITED[A-Z-]*)")
-_TDM_XMP = re.compile(rb"""\btdm(?:rep)?:reservation\s*(?:=\s*["']|>)\s*1\b""", re.IGNORECASE)
 _ROBOTS = re.compile(r"\bno(?:image)?ai\b", re.IGNORECASE)
 _WELL_KNOWN = (".well-known/tdmrep.json", "tdmrep.json")
 _AI_TXT = "ai.txt"
@@ -39,7 +29,7 @@ def do_not_train(data: bytes, fields: Mapping[str, str] | None = None) -> str:
 
     `data` is the file, empty where only headers or columns are known; `fields` are those.
     """
-    return _in_fields(fields or {}) or (data and (_in_manifests(data) or _in_xmp(data))) or ""
+    return _in_fields(fields or {}) or (reservation(data) if data else "")
 
 
 def _in_fields(fields: Mapping[str, str]) -> str:
@@ -53,48 +43,6 @@ def _in_fields(fields: Mapping[str, str]) -> str:
             return key
         if "datamining" in key.replace("-", "") and "prohibited" in value.lower():
             return f"iptc {value.rsplit('/', 1)[-1][:60]}"
-    return ""
-
-
-def _in_manifests(data: bytes) -> str:
-    media_type = media_type_of(data[:HEAD_BYTES])
-    store = read_manifests(data, media_type) if media_type else None
-    if store is None:
-        return ""
-    if store.state is State.UNREADABLE:
-        return "c2pa manifest that cannot be read"
-    for label in store.manifests:
-        for assertion in _ASSERTIONS:
-            for found in store.assertions(assertion, label):
-                if why := _forbidden(as_object(found.get("entries"))):
-                    return f"{assertion}: {why}"
-    return ""
-
-
-def _forbidden(entries: Mapping[str, object]) -> str:
-    for name, entry in entries.items():
-        kind = name.rsplit(".", 1)[-1]
-        use = entry.get("use") if isinstance(entry, dict) else entry
-        if kind in _USES and use != "allowed":
-            return f"{kind} {use}"
-    return ""
-
-
-def _in_xmp(data: bytes) -> str:
-    """Look at the file as it is, then at the packet that Pillow unpacks (compressed in PNG)."""
-    from PIL import Image
-
-    packets = [data]
-    with suppress(Exception):  # whoever decodes the picture says what is wrong with it
-        with Image.open(io.BytesIO(data)) as image:
-            packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
-        packets.append(packet.encode() if isinstance(packet, str) else bytes(packet))
-    for raw in packets:
-        plain = raw.replace(b"\0", b"")  # UTF-16 packets
-        if found := _DMI.search(plain):
-            return f"iptc {found[1].decode('ascii')}"
-        if _TDM_XMP.search(plain):
-            return "tdm:reservation in xmp"
     return ""
 
 
