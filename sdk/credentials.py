@@ -15,13 +15,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
 from sdk.coded import Shell
 from sdk.errors import CredentialError
-from sdk.fingerprint import bands, fingerprint, likeness
+from sdk.fingerprint import bands, fingerprint, likeness, near_bands
 from sdk.jumbf import active_label, manifest_store
 from sdk.pixels import Picture
 from sdk.sql import Database, Row, Session, open_database
@@ -34,15 +35,20 @@ TABLES = (
         fingerprint {blob} NOT NULL, algorithm TEXT NOT NULL, payload {blob} NOT NULL)""",
     "CREATE INDEX credentials_by_mark ON credentials (payload)",
     "CREATE INDEX credentials_by_pixels ON credentials (pixels)",
-    """CREATE TABLE credential_bands (
-        band {int} NOT NULL, sha256 {blob} NOT NULL, PRIMARY KEY (band, sha256)) {rowless}""",
 )
+PRINTS = (
+    "CREATE INDEX credentials_by_fingerprint ON credentials (fingerprint)",
+    """CREATE TABLE credential_prints (
+        band {int} NOT NULL, fingerprint {blob} NOT NULL, PRIMARY KEY (band, fingerprint))
+        {rowless}""",
+)
+"""Every fingerprint once, under each of its bands, so that what is compared lies side by side."""
 MANIFESTS = """CREATE TABLE credential_manifests (
     label TEXT NOT NULL, sha256 {blob} NOT NULL, PRIMARY KEY (label, sha256)) {rowless}"""
 """Label of the active manifest → file; younger than the tables, so that it is looked for."""
 _COLUMNS = "sha256, media_type, store, span, position, pixels, fingerprint, algorithm, payload"
 MAX_CANDIDATES = 20_000
-"""Rows of one band that are compared; a band that holds more is flat pictures, and is skipped."""
+"""Fingerprints of one band that are compared; a band that holds more tells nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +93,8 @@ class Repository:
                     session.run(table.format(**database.dialect))
             if not _exists(session, database.dialect, "credential_manifests"):
                 session.run(MANIFESTS.format(**database.dialect))
+            if not _exists(session, database.dialect, "credential_prints"):
+                _add_prints(session, database.dialect)
         return cls(database)
 
     @classmethod
@@ -137,9 +145,10 @@ class Repository:
         )
         with self._database.write("keep a manifest") as session:
             if not _find(session, "sha256", bytes.fromhex(kept.sha256)):
+                if not _has_print(session, kept.fingerprint):
+                    session.insert("credential_prints", _prints(kept.fingerprint))
                 session.insert("credentials", [_row(kept)])
                 digest = bytes.fromhex(kept.sha256)
-                session.insert("credential_bands", [(b, digest) for b in bands(kept.fingerprint)])
                 if label := active_label(store):
                     session.insert("credential_manifests", [(label, digest)])
         return kept
@@ -170,31 +179,37 @@ class Repository:
     ) -> tuple[tuple[Credential, float], ...]:
         """Return the most similar files with their likeness, best first.
 
-        Exact for likeness from 0.945 (fewer than 16 of 256 bits differ); below, a file is found
-        when one of its 16 bands is untouched.
+        Every file is found in which at most 21 of 256 bits differ (likeness from 0.918); below,
+        one of whose 11 bands at most one bit differs.
+
+        Raises:
+            CredentialError: the repository has an older layout, or the database failed.
         """
         with self._database.read("find a fingerprint") as session:
-            near: dict[bytes, float] = {}
-            for band in bands(mark):
-                for digest, other in _in_band(session, band):
-                    near[digest] = likeness(mark, other)
-            best = sorted(near, key=lambda digest: -near[digest])[:limit]
-            return tuple(
-                (_find(session, "sha256", digest)[0], near[digest])
-                for digest in best
-                if near[digest] >= at_least
-            )
+            if not _exists(session, self._database.dialect, "credential_prints"):
+                raise CredentialError(
+                    f"asked {self._database.name} for a fingerprint, found an older layout; open "
+                    "it for writing once, by drawing a picture"
+                )
+            found = {other for near in near_bands(mark) for other in _in_bands(session, near)}
+            close = sorted((-likeness(mark, other), other) for other in found)
+            best = [(other, -score) for score, other in close[:limit] if -score >= at_least]
+            files = ((c, s) for other, s in best for c in _find(session, "fingerprint", other))
+            return tuple(islice(files, limit))
 
     def forget(self, sha256: str) -> bool:
         """Delete what is kept of a file; returns whether anything was."""
         digest = bytes.fromhex(sha256)
         with self._database.write("forget a manifest") as session:
-            found = bool(_find(session, "sha256", digest))
-            session.run("DELETE FROM credential_bands WHERE sha256 = :d", d=digest)
+            kept = _find(session, "sha256", digest)
             if _exists(session, self._database.dialect, "credential_manifests"):
                 session.run("DELETE FROM credential_manifests WHERE sha256 = :d", d=digest)
             session.run("DELETE FROM credentials WHERE sha256 = :d", d=digest)
-        return found
+            for mark in {c.fingerprint for c in kept}:
+                for band in () if _has_print(session, mark) else bands(mark):
+                    query = "DELETE FROM credential_prints WHERE band = :b AND fingerprint = :f"
+                    session.run(query, b=band, f=mark)
+        return bool(kept)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -219,16 +234,33 @@ def _find(session: Session, column: str, value: bytes) -> tuple[Credential, ...]
     return tuple(_credential(row) for row in session.all(query, v=value))
 
 
-def _in_band(session: Session, band: int) -> Sequence[tuple[bytes, bytes]]:
+def _in_bands(session: Session, near: Sequence[int]) -> Sequence[bytes]:
+    """Return the fingerprints in a band and its neighbours; none where they are too many."""
+    names = {f"b{number}": band for number, band in enumerate(near)}
     rows = session.all(
-        "SELECT c.sha256, c.fingerprint FROM credential_bands b JOIN credentials c"
-        " ON c.sha256 = b.sha256 WHERE b.band = :band LIMIT :most",
-        band=band,
+        f"SELECT fingerprint FROM credential_prints WHERE band IN (:{', :'.join(names)})"  # noqa: S608
+        " LIMIT :most",
+        **names,
         most=MAX_CANDIDATES + 1,
     )
-    if len(rows) > MAX_CANDIDATES:
-        return ()
-    return [(cast(bytes, digest), cast(bytes, mark)) for digest, mark in rows]
+    return [cast(bytes, row[0]) for row in rows] if len(rows) <= MAX_CANDIDATES else ()
+
+
+def _has_print(session: Session, mark: bytes) -> bool:
+    return bool(session.all("SELECT 1 FROM credentials WHERE fingerprint = :f LIMIT 1", f=mark))
+
+
+def _prints(mark: bytes) -> list[Row]:
+    return [(band, mark) for band in bands(mark)]
+
+
+def _add_prints(session: Session, dialect: Mapping[str, str]) -> None:
+    """Bring a repository to the layout of today: each band had 16 bits and named a file."""
+    for statement in PRINTS:
+        session.run(statement.format(**dialect))
+    for row in session.all("SELECT DISTINCT fingerprint FROM credentials"):
+        session.insert("credential_prints", _prints(cast(bytes, row[0])))
+    session.run("DROP TABLE IF EXISTS credential_bands")
 
 
 def _row(kept: Credential) -> Row:

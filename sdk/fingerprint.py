@@ -13,6 +13,7 @@ cropping or turning; those are the watermark's business.
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,14 @@ from numpy.typing import NDArray
 from sdk.pixels import Picture
 
 BYTES = 32
+BANDS = 11
+"""Of a fingerprint: the shorter a band, the more strangers share it.  At 10 million files 23 bits
+leave 275 to compare with, and 16 bits without neighbours left 2,400 (benchmarks/recovery.py)."""
+WITHIN = 2 * BANDS - 1
+"""Differing bits up to which the bands find every fingerprint."""
 SIDE = 64
 _LOW = 16
+_PLACE = 24
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
@@ -40,11 +47,31 @@ def likeness(one: bytes, other: bytes) -> float:
 
 
 def bands(mark: bytes) -> list[int]:
-    """Return 16 numbers of 20 bits: place and value of each pair of bytes.
+    """Return 11 numbers of 28 bits: place and value of each band of 23 or 24 bits."""
+    number = int.from_bytes(mark)
+    return [
+        (place << _PLACE) | ((number >> low) & ((1 << bits) - 1))
+        for place, (low, bits) in enumerate(_bands())
+    ]
 
-    Fingerprints that differ in fewer than 16 bits share at least one.
+
+def near_bands(mark: bytes) -> list[list[int]]:
+    """Return for each band its number and those of the 23 or 24 that differ in one bit.
+
+    Multi-index hashing (Norouzi, Punjani, Fleet, Fast Search in Hamming Space, CVPR 2012, section
+    3.2): of 11 bands one differs in at most one bit when fewer than 22 bits differ in all.
     """
-    return [(i << 16) | int.from_bytes(mark[2 * i : 2 * i + 2]) for i in range(BYTES // 2)]
+    return [
+        [band, *(band ^ (1 << bit) for bit in range(bits))]
+        for band, (_, bits) in zip(bands(mark), _bands(), strict=True)
+    ]
+
+
+@lru_cache(maxsize=1)
+def _bands() -> list[tuple[int, int]]:
+    """Lowest bit and number of bits of each band."""
+    ends = [8 * BYTES * place // BANDS for place in range(BANDS + 1)]
+    return [(low, high - low) for low, high in pairwise(ends)]
 
 
 @lru_cache(maxsize=1)
@@ -57,9 +84,9 @@ def _cosines() -> NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def _order() -> NDArray[np.intp]:
-    """The 256 lowest frequencies after the mean, dealt to the bands like cards.
+    """The 256 lowest frequencies after the mean, dealt to 16 pairs of bytes like cards.
 
-    Low frequencies are the steady ones; dealing gives each band some of them.
+    Low frequencies are the steady ones; dealing gives each stretch of bits some of them.
     """
     k, n = np.mgrid[0 : _LOW + 1, 0 : _LOW + 1]
     lowest = np.argsort((k * k + n * n).reshape(-1), kind="stable")[1 : 8 * BYTES + 1]

@@ -1,5 +1,7 @@
+import random
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from sdk.contract import sample
 from sdk.credentials import Repository
 from sdk.encode import SUFFIXES, decode, encode
 from sdk.errors import CredentialError
-from sdk.fingerprint import bands, fingerprint, likeness
+from sdk.fingerprint import WITHIN, bands, fingerprint, likeness
 from sdk.jumbf import manifest_store
 from sdk.manifests import read_manifests
 from sdk.pixels import Picture, admit_pixels
@@ -172,4 +174,78 @@ def test_a_flat_picture_and_a_tiny_one_have_fingerprints() -> None:
     for shape in [(1, 1, 3), (300, 5, 3)]:
         mark = fingerprint(Picture(admit_pixels(np.full(shape, 7, np.uint8))))
         assert len(mark) == 32
-        assert len(bands(mark)) == len(set(bands(mark))) == 16
+        assert len(bands(mark)) == len(set(bands(mark))) == 11
+
+
+def flipped(mark: bytes, places: list[int]) -> bytes:
+    number = int.from_bytes(mark)
+    for place in places:
+        number ^= 1 << place
+    return number.to_bytes(len(mark))
+
+
+def test_a_fingerprint_is_found_wherever_up_to_21_bits_differ(signer, repository) -> None:
+    kept = [keep(repository, sealed(signer, seed)) for seed in range(3)]
+    dice = random.Random(7)
+    for _ in range(60):
+        known = dice.choice(kept)
+        places = dice.sample(range(256), dice.randint(0, WITHIN))
+        asked = flipped(known.fingerprint, places)
+        assert repository.by_fingerprint(asked, at_least=0.9) == ((known, 1 - len(places) / 256),)
+    spread = [256 * band // 11 + bit for band in range(11) for bit in (0, 1)][:-1]
+    assert len(spread) == WITHIN
+    asked = flipped(kept[0].fingerprint, spread)
+    assert repository.by_fingerprint(asked, at_least=0.9)[0][0] == kept[0]
+
+
+def test_files_that_look_the_same_share_a_fingerprint_until_the_last_is_forgotten(
+    signer, repository
+) -> None:
+    one, other = (
+        keep(repository, sealed(signer, media_type=m), m) for m in ("image/png", "image/tiff")
+    )
+    assert one.fingerprint == other.fingerprint
+    found = repository.by_fingerprint(one.fingerprint, at_least=0.9)
+    assert {c.sha256 for c, _ in found} == {one.sha256, other.sha256}
+    assert len(repository.by_fingerprint(one.fingerprint, at_least=0.9, limit=1)) == 1
+    repository.forget(one.sha256)
+    assert repository.by_fingerprint(one.fingerprint, at_least=0.9) == ((other, 1.0),)
+    repository.forget(other.sha256)
+    assert repository.by_fingerprint(one.fingerprint, at_least=0.9) == ()
+
+
+def test_a_repository_of_an_older_layout_is_renewed_when_it_is_opened_for_writing(
+    signer, tmp_path: Path
+) -> None:
+    place = tmp_path / "credentials.db"
+    with Repository.open(place) as repository:
+        kept = keep(repository, sealed(signer), payload=b"1")
+    with closing(sqlite3.connect(place)) as old:
+        old.execute("DROP TABLE credential_prints")
+        old.execute("DROP INDEX credentials_by_fingerprint")
+        old.execute("CREATE TABLE credential_bands (band, sha256)")
+        old.commit()
+    with Repository.read(place) as repository:
+        assert repository.by_mark(MARK, b"1") == (kept,)
+        with pytest.raises(CredentialError, match="older layout"):
+            repository.by_fingerprint(kept.fingerprint, at_least=0.9)
+    with Repository.open(place) as repository:
+        assert repository.by_fingerprint(kept.fingerprint, at_least=0.9) == ((kept, 1.0),)
+
+
+def test_a_reader_sees_what_comes_later_and_a_file_that_is_put_in_its_place(
+    signer, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        with Repository.open(tmp_path / f"{name}.db") as repository:
+            keep(repository, sealed(signer), payload=name.encode())
+    with Repository.read(tmp_path / "a.db") as reader:
+        assert reader.by_mark(MARK, b"a")
+        (tmp_path / "b.db").replace(tmp_path / "a.db")
+        assert (len(reader.by_mark(MARK, b"a")), len(reader.by_mark(MARK, b"b"))) == (0, 1)
+        with Repository.open(tmp_path / "a.db") as writer:
+            keep(writer, sealed(signer, 1), payload=b"later")
+            assert reader.by_mark(MARK, b"later")
+        (tmp_path / "a.db").unlink()
+        with pytest.raises(CredentialError):
+            reader.by_mark(MARK, b"b")

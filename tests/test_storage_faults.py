@@ -56,7 +56,7 @@ def test_a_vault_that_fails_stops_the_call_before_the_filters_and_leaves_a_recei
     assert house.pictures() == []
 
 
-@pytest.mark.parametrize("drop", ["credentials", "credential_bands"])
+@pytest.mark.parametrize("drop", ["credentials", "credential_manifests"])
 def test_a_repository_that_cannot_keep_the_manifest_releases_nothing(house, drop):
     """A picture without its manifest could not be recovered, so it does not leave."""
     signer = Registry().make("signer", "c2pa", {"home": str(house.home / "keys")})
