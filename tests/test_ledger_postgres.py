@@ -8,9 +8,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from sample_claim import CLAIM
 
+from sdk.contract import sample
+from sdk.credentials import Repository
+from sdk.encode import decode, encode
 from sdk.errors import LedgerError, VaultError
 from sdk.ledger import Ledger, verify_proof
+from sdk.pixels import Picture
+from sdk.registry import Registry
 from sdk.vault import Vault
 
 psycopg = pytest.importorskip("psycopg", reason="extra `postgres` is not installed")
@@ -174,3 +180,26 @@ def test_the_vault_works_on_a_server(url, ledger):
             vault.open_commitment(commitment)
     with pytest.raises(VaultError, match="another key"):
         Vault.open(url, key=bytes([1]) * 32)
+
+
+def test_the_repository_keeps_finds_forgets_and_renews_itself(url, server, schema, tmp_path):
+    signer = Registry().make("signer", "c2pa", {"home": str(tmp_path)})
+    data = signer.seal(encode(sample(96, 64), "image/png"), CLAIM)
+    with Repository.open(url) as repository:
+        keep = {"algorithm": "mark", "payload": b"12345678"}
+        kept = repository.keep(data, "image/png", Picture(decode(data)), **keep)
+        assert repository.by_mark("mark", b"12345678") == (kept,)
+        assert repository.by_pixels(kept.pixels_sha256) == (kept,)
+        near = bytes([kept.fingerprint[0] ^ 0xFF, *kept.fingerprint[1:]])
+        assert repository.by_fingerprint(near, at_least=0.9) == ((kept, 1 - 8 / 256),)
+        repository.undated.put(kept.sha256, signed_at="2026-11-23T00:00:00Z", place="a.png")
+        repository.undated.put(kept.sha256, signed_at="2026-11-24T00:00:00Z")
+        assert [one.place for one in repository.undated.waiting()] == ["a.png"]
+        repository.undated.done(kept.sha256)
+        assert repository.undated.waiting() == []
+    server.execute(f"DROP TABLE {schema}.credential_prints")
+    server.execute(f"DROP INDEX {schema}.credentials_by_fingerprint")
+    with Repository.open(url) as repository:
+        assert repository.by_fingerprint(kept.fingerprint, at_least=0.9) == ((kept, 1.0),)
+        assert repository.forget(kept.sha256)
+        assert repository.by_fingerprint(kept.fingerprint, at_least=0.9) == ()
