@@ -140,12 +140,10 @@ def _signer_state(found: Evidence, who: str) -> tuple[str, str]:
         )
     if listed is None:
         return "unchecked", f"signed as {who}; no trust list is loaded, so nobody vouches for that"
-    if found.has("signingCredential.expired") and found.stamped_at is None:
-        return "unchecked", (
-            f"the certificate of {who} was valid then, but c2pa judges chains as of now only"
-        )
+    if found.lapsed and not found.chained:
+        return "unchecked", f"the certificate of {who} was valid then, but its chain cannot be read"
     overdue = ", which is past its next update" if listed.overdue(found.at) else ""
-    if found.vouched:
+    if found.vouched or found.chained == "yes":
         return "trusted", f"{who} is vouched for by {listed.described()}{overdue}"
     return "untrusted", f"signed as {who}, whom {listed.described()} does not vouch for{overdue}"
 

@@ -1,11 +1,12 @@
-"""Reads what a signature leaves open: the unprotected headers of every COSE signature in a store.
+"""Reads the headers of every COSE signature in a store: what it leaves open, and who signed.
 
     for label, headers in unprotected(store):       # manifest label, {"pad": b"\\0\\0…"}
         ...
+    certificates(store, label)                      # DER, the signer's first
 
-No signature covers these headers (RFC 9052, 3), so a validator that reads on says nothing of what
-stands there.  Boxes: ISO/IEC 19566-5; the signature box: C2PA 2.2, 11.1.4.4; CBOR: RFC 8949, of
-which only what such a signature needs is read: definite lengths, at most `_DEPTH` deep.
+No signature covers the unprotected headers (RFC 9052, 3), so a validator that reads on says nothing
+of what stands there.  Boxes: ISO/IEC 19566-5; the signature box: C2PA 2.2, 11.1.4.4; CBOR: RFC
+8949, of which only what such a signature needs is read: definite lengths, at most `_DEPTH` deep.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 _DEPTH = 16
 _SUPERBOX, _DESCRIPTION, _CBOR = b"jumb", b"jumd", b"cbor"
 _SIGNATURE = "c2pa.signature"
+_X5CHAIN = 33
 _Item = int | bytes | str | list["_Item"] | dict["_Key", "_Item"] | None
 _Key = int | bytes | str
 
@@ -26,6 +28,37 @@ def unprotected(store: bytes) -> Iterator[tuple[str, dict[_Key, _Item]]]:
         ValueError: a box or a signature cannot be read, or a manifest has none (when it is
             compressed, for example).
     """
+    for label, _, headers in _signatures(store):
+        yield label, headers
+
+
+def certificates(store: bytes, label: str) -> tuple[bytes, ...]:
+    """Return the certificates of a manifest's signature, DER, the signer's first.
+
+    C2PA 2.2, 14.6: the header x5chain (RFC 9360, 2), protected; before 2.0 also unprotected.  There
+    must be one in all: of two, another reader might take the other.
+
+    Raises:
+        ValueError: there is no such manifest, signature or header, or more than one.
+    """
+    named = [
+        headers[key]
+        for found, *both in _signatures(store)
+        for headers in both
+        for key in (_X5CHAIN, "x5chain")
+        if found == label and key in headers
+    ]
+    if len(named) != 1:
+        raise ValueError(f"{len(named)} chains of certificates")
+    listed = named[0] if isinstance(named[0], list) else named
+    return tuple(item for item in listed if isinstance(item, bytes))
+
+
+_Headers = dict[_Key, _Item]
+
+
+def _signatures(store: bytes) -> Iterator[tuple[str, _Headers, _Headers]]:
+    """Yield label, protected and unprotected headers of every manifest's signature."""
     for kind, manifest in _boxes(_only(store)):
         if kind != _SUPERBOX:
             continue
@@ -36,7 +69,7 @@ def unprotected(store: bytes) -> Iterator[tuple[str, dict[_Key, _Item]]]:
         for signature in signatures:
             for kind_, body in _boxes(signature):
                 if kind_ == _CBOR:
-                    yield _label(manifest), _headers(body)
+                    yield _label(manifest), *_headers(body)
 
 
 def _only(store: bytes) -> bytes:
@@ -68,12 +101,16 @@ def _label(superbox: bytes) -> str:
     return body[17:].split(b"\0", 1)[0].decode("utf-8", "replace")
 
 
-def _headers(signature: bytes) -> dict[_Key, _Item]:
-    """Return the second of the four parts of a COSE_Sign1 (RFC 9052, 4.2)."""
+def _headers(signature: bytes) -> tuple[_Headers, _Headers]:
+    """Return the first two of the four parts of a COSE_Sign1 (RFC 9052, 4.2)."""
     parts, _ = _read(signature, 0, 0)
     if not isinstance(parts, list) or len(parts) != 4 or not isinstance(parts[1], dict):
         raise ValueError("no COSE signature")
-    return parts[1]
+    signed = parts[0] if isinstance(parts[0], bytes) else b""
+    protected, _ = _read(signed, 0, 0)
+    if not isinstance(protected, dict) or not protected:
+        raise ValueError("a COSE signature without protected headers")
+    return protected, parts[1]
 
 
 def _read(data: bytes, at: int, depth: int) -> tuple[_Item, int]:

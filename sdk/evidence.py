@@ -86,6 +86,9 @@ class Evidence:
     joint: ManifestStore | None = None
     """The same, judged with both lists at once; only where the stamp is trusted and the signer,
     judged as of now, is not."""
+    chained: str = ""
+    """Whether the signer's certificates, expired by now, led to the list of signers at `at`: `yes`
+    or `no`; empty where it was not asked or cannot be told."""
     trust: Trust
     at: datetime
     """The moment to judge validity at."""
@@ -171,6 +174,11 @@ class Evidence:
         """Whether the certificate did not count yet."""
         start = self.valid_from
         return start is not None and (self.stamped_at or self.at) < start
+
+    @property
+    def lapsed(self) -> bool:
+        """Whether the certificate has expired by now, but counted at `at`, which nobody stamped."""
+        return self.has("signingCredential.expired") and not self.expired and not self.stamped_at
 
     @property
     def vouched(self) -> bool:

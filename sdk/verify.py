@@ -20,11 +20,14 @@ from sdk.axes import ai, chain, content_match, integrity, provenance, signer, ti
 from sdk.axes_identity import identities, identity
 from sdk.axes_outside import ledger as ledger_axis
 from sdk.axes_outside import policy, watermark
+from sdk.chains import leads_to
 from sdk.claims import unsigned_claims
+from sdk.cose import certificates
 from sdk.engine import reads
 from sdk.errors import SDKError
 from sdk.evidence import Detector, Entry, Evidence, Finder, stamp
 from sdk.headline import exit_code, headline
+from sdk.jumbf import manifest_store
 from sdk.manifests import ManifestStore
 from sdk.pixel_evidence import look
 from sdk.report import Axis, Report, harmless
@@ -114,10 +117,24 @@ class _Judge:
         claimed = found.store is not None and bool(identities(found.store))
         return replace(
             found,
+            chained=self._chained(found),
             named=source.manifests(b"", listed.pem) if claimed and listed else None,
             claims=unsigned_claims(source.data, source.media_type),
             unread="" if reads(source.media_type) else source.media_type or "unknown",
         )
+
+    def _chained(self, found: Evidence) -> str:
+        """Judge a certificate that has expired by now at the time asked for."""
+        listed, store = self._trust.signers, found.store
+        if not found.lapsed or listed is None or store is None:
+            return ""
+        try:
+            named = certificates(
+                manifest_store(self._source.data, self._source.media_type), store.active
+            )
+        except ValueError:
+            return ""
+        return "yes" if leads_to(named, listed.pem, self._at) else "no"
 
     def judged(self, read: Callable[[bytes], ManifestStore | None]) -> Evidence:
         """Judge a manifest store under each list by itself: see `sdk.trust` for the reason."""

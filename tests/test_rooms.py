@@ -35,7 +35,7 @@ LADDER = """
     ledger_store ledger_audit ledger_tiles ledger_writer
     review_item reviews
     asking axes complete headline hookspecs ledger members phases source vault
-    cose strict axes_identity axes_outside config recovery
+    chains cose strict axes_identity axes_outside config recovery
 
     registry lanes leaf backfill
     rehearsal contract doctor parts scaffold

@@ -120,7 +120,8 @@ def sign(eku: list[str], assertions: list[dict] | None = None) -> tuple[bytes, T
     root_key, key = new_key("es256"), new_key("es256")
     start = datetime.now(UTC) - timedelta(minutes=5)
     valid = (start, start + timedelta(days=2))
-    root = _certify(_subject("R", "R"), root_key, _subject("R", "R"), root_key, valid, ca=1)
+    name = _subject("R", "R")
+    root = _certify(name, root_key.public_key(), name, root_key, valid, ca=1)
     usages = x509.ExtendedKeyUsage([x509.ObjectIdentifier(oid) for oid in eku])
     plain = x509.load_pem_x509_certificates(chain.chain_pem)[0]
     builder = x509.CertificateBuilder(

@@ -3,17 +3,23 @@
 import io
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import c2pa
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from local_tsa import Authority
 from sample_claim import CLAIM
 
 from sdk.certs import NewChain, new_chain
+from sdk.chains import leads_to
 from sdk.contract import sample
+from sdk.cose import certificates
 from sdk.encode import encode
 from sdk.errors import PluginError, SealError
+from sdk.jumbf import active_label, manifest_store
 from sdk.registry import Registry
 from sdk.trust import Trust, TrustList
 from sdk.types import Detection, Presence
@@ -58,6 +64,40 @@ def short(authority: Authority, tmp_path_factory: pytest.TempPathFactory):
     assert fresh.axes["signer"].state == "trusted"
     time.sleep(max(0.0, LIFE_S + 1.5 - (time.monotonic() - made)))
     return folder, chain
+
+
+def test_an_expired_certificate_is_judged_at_the_time_asked_for(short, authority) -> None:
+    folder, chain = short
+    report = verify(folder / "plain.png", trust=Trust(signers=listed(chain.root_pem)))
+    until = datetime.fromisoformat(report.axes["signer"].more["certificate_until"])
+    then = until - timedelta(seconds=2)
+    stranger = new_chain(organization="Other", common_name="Other")
+    for roots, judged in ((chain, (0, "trusted")), (stranger, (5, "untrusted"))):
+        trust = Trust(signers=listed(roots.root_pem))
+        report = verify(folder / "plain.png", trust=trust, at=then)
+        assert (report.exit_code, report.axes["signer"].state) == judged
+        assert verify(folder / "plain.png", trust=trust).axes["signer"].state == "expired"
+    only_tsas = Trust(signers=listed(authority.root_pem))
+    assert (
+        verify(folder / "plain.png", trust=only_tsas, at=then).axes["signer"].state == "untrusted"
+    )
+
+
+def test_the_certificates_of_a_signature_are_read_or_an_error(short) -> None:
+    folder, chain = short
+    store = manifest_store((folder / "plain.png").read_bytes(), "image/png")
+    label = active_label(store)
+    named = certificates(store, label)
+    pems = x509.load_pem_x509_certificates(chain.chain_pem)
+    assert named == tuple(c.public_bytes(Encoding.DER) for c in pems)
+    at = datetime.now(UTC) - timedelta(days=400)
+    assert not leads_to(named, chain.root_pem, at)
+    assert not leads_to((), chain.root_pem, at)
+    assert not leads_to((b"no certificate",), chain.root_pem, at)
+    none = store.replace(b"\x18\x21", b"\x18\x22")  # x5chain, 33, becomes another header
+    for changed, name in ((store, "urn:c2pa:ghost"), (none, label), (store[:-99], label)):
+        with pytest.raises(ValueError, match=r"chains|box|CBOR"):
+            certificates(changed, name)
 
 
 def test_a_stamp_that_was_added_in_time_keeps_it_trusted_after_expiry(short, authority) -> None:

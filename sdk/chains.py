@@ -1,0 +1,48 @@
+"""Whether a signer's certificates led to a root of a list at some moment.
+
+    leads_to(certificates(store, label), roots_pem, at)
+
+c2pa-rs judges chains as of now only, so a signature by a certificate that has since expired can be
+judged at a time before that here alone: by the path validation of RFC 5280, as cryptography does
+it.  What may sign manifests (the extended key usage) c2pa-rs has judged already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+LONGEST = 10
+"""Certificates of a chain that are looked at."""
+
+
+def leads_to(chain: Sequence[bytes], roots: bytes, at: datetime) -> bool:
+    """Say whether the first of the certificates (DER) is vouched for by a root (PEM) at that time.
+
+    A certificate that the library does not validate, such as one of Ed25519, is not vouched for.
+    """
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.x509.verification import (
+        ExtensionPolicy,
+        PolicyBuilder,
+        Store,
+        VerificationError,
+    )
+
+    try:
+        leaf, *others = (x509.load_der_x509_certificate(der) for der in chain[:LONGEST])
+        verifier = (
+            PolicyBuilder()
+            .store(Store(x509.load_pem_x509_certificates(roots)))
+            .time(at)
+            .extension_policies(
+                ca_policy=ExtensionPolicy.webpki_defaults_ca(),
+                ee_policy=ExtensionPolicy.permit_all(),
+            )
+            .build_client_verifier()
+        )
+        verifier.verify(leaf, others)
+    except (ValueError, VerificationError, UnsupportedAlgorithm):
+        return False
+    return True
