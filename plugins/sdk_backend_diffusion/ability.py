@@ -12,6 +12,7 @@ from .config import Config
 from .extras import Extras
 
 TEXT, IMAGE, INPAINT = "text-to-image", "image-to-image", "inpaint"
+SKETCH = "sketch-to-image"
 CLASS, NOTHING = "class-to-image", "unconditional"
 _SUFFIXES = {"Img2ImgPipeline": IMAGE, "InpaintPipeline": INPAINT}
 
@@ -63,7 +64,7 @@ def capabilities(pipe: Any, classes: Mapping[str, type], config: Config, extras:
     longest = max(width, height)
     lowest = min(width, height) if fixed else min(64, width, height)
     return Capabilities(
-        tasks=frozenset(classes) - _undrawable(classes, config),
+        tasks=_asked(classes) - _undrawable(classes, config),
         width=width,
         height=height,
         multiple_of=multiple,
@@ -73,6 +74,12 @@ def capabilities(pipe: Any, classes: Mapping[str, type], config: Config, extras:
         guidance_scale=_guidance(takes, config, extras),
         max_batch=config.max_batch,
     )
+
+
+def _asked(classes: Mapping[str, type]) -> frozenset[str]:
+    """A scribble is where image-to-image begins (`sketch`)."""
+    takes = parameters(classes[IMAGE]) if IMAGE in classes else {}
+    return frozenset(classes) | ({SKETCH} if "strength" in takes else set())
 
 
 def _undrawable(classes: Mapping[str, type], config: Config) -> set[str]:

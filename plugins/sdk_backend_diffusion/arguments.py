@@ -10,6 +10,7 @@ from sdk import Capabilities, Picture, Pixels, Request, RequestError
 from .ability import NOTHING, parameters
 from .config import Config
 from .prompts import check_length
+from .sketch import STRENGTH, shaded
 
 
 def check(request: Request, able: Capabilities) -> None:
@@ -24,6 +25,8 @@ def check(request: Request, able: Capabilities) -> None:
             f"asked for {request.task}, found a model that does "
             f"{', '.join(sorted(able.tasks))}; choose one of these or another model{advice}"
         )
+    if request.sketch is not None and request.init_image is not None:
+        raise RequestError("asked to draw from an init image and from a sketch; give one of them")
     for side in (_width(request, able), _height(request, able)):
         if not able.min_side <= side <= able.max_side or side % able.multiple_of:
             raise RequestError(
@@ -114,12 +117,17 @@ def _check_negative(pipe: Any, takes: Mapping[str, Any], scale: float, config: C
 
 
 def _pictures(pipe: Any, requests: Sequence[Request], able: Capabilities) -> dict[str, Any]:
-    """Init image, mask and strength, one copy for each picture of the batch."""
+    """Init image or sketch, mask and strength, one copy for each picture of the batch."""
     first, takes = requests[0], parameters(type(pipe))
-    if first.init_image is None:
-        return {}
     size = _width(first, able), _height(first, able)
-    given: dict[str, Any] = {"image": [_pil(fitted(first.init_image.pixels, size))] * len(requests)}
+    if first.init_image is not None:
+        begin, usual = fitted(first.init_image.pixels, size), takes.get("strength")
+        strength = first.strength or (usual.default if usual else None)
+    elif first.sketch is not None:
+        begin, strength = shaded(fitted(first.sketch.pixels, size)), STRENGTH
+    else:
+        return {}
+    given: dict[str, Any] = {"image": [_pil(begin)] * len(requests)}
     if first.mask is not None:
         given["mask_image"] = [_pil(fitted(first.mask.pixels, size)).convert("L")] * len(requests)
     if "strength" not in takes and first.strength is not None:
@@ -127,13 +135,12 @@ def _pictures(pipe: Any, requests: Sequence[Request], able: Capabilities) -> dic
             f"asked for strength {first.strength:g}, found a {type(pipe).__name__}, which has "
             "none; leave it out"
         )
-    if "strength" in takes:
-        default = takes["strength"].default
-        given["strength"] = default if first.strength is None else first.strength
+    if strength is not None:
+        given["strength"] = strength
         steps = first.steps or able.steps
-        if int(steps * given["strength"]) < 1:
+        if int(steps * strength) < 1:
             raise RequestError(
-                f"asked for {steps} steps at strength {given['strength']:g}, which makes no whole "
+                f"asked for {steps} steps at strength {strength:g}, which makes no whole "
                 f"step; use strength {1 / steps:.3f} or more, or more steps"
             )
     return given

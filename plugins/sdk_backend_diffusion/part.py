@@ -9,7 +9,7 @@ from typing import Any
 
 from sdk import BackendError, Capabilities, Model, Pixels, Request, Watch
 
-from .ability import build, capabilities, tasks
+from .ability import IMAGE, SKETCH, build, capabilities, tasks
 from .adapters import Adapters
 from .arguments import arguments, check, fitted
 from .card import describe
@@ -78,7 +78,7 @@ class DiffusionBackend:
         first, able = requests[0], self.capabilities
         _check_alike(requests)
         check(first, able)
-        pipe = self._pipeline(first.task)
+        pipe = self._pipeline(IMAGE if first.task == SKETCH else first.task)
         given = arguments(pipe, requests, able, self._config)
         with self._adapters.using(first.loras, watch, first.steps or able.steps):
             output = self._call(pipe, given, requests, watch)

@@ -80,10 +80,10 @@ def test_every_family_keeps_the_contract(name, tiny_model):
 @pytest.mark.parametrize(
     ("name", "tasks", "side", "multiple"),
     [
-        ("sd", {"text-to-image", "image-to-image", "inpaint"}, 64, 8),
+        ("sd", {"text-to-image", "image-to-image", "inpaint", "sketch-to-image"}, 64, 8),
         ("sd_inpaint", {"inpaint"}, 64, 8),
-        ("sdxl", {"text-to-image", "image-to-image", "inpaint"}, 64, 8),
-        ("sd3", {"text-to-image", "image-to-image", "inpaint"}, 64, 8),
+        ("sdxl", {"text-to-image", "image-to-image", "inpaint", "sketch-to-image"}, 64, 8),
+        ("sd3", {"text-to-image", "image-to-image", "inpaint", "sketch-to-image"}, 64, 8),
         ("dit", {"class-to-image", "text-to-image"}, 32, 1),
         ("ddpm", {"unconditional", "text-to-image"}, 32, 1),
     ],

@@ -4,6 +4,7 @@ import logging
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from sdk import BackendError, InputImage, Registry, Request, RequestError
@@ -29,13 +30,19 @@ def picture(width=64, height=64):
     return InputImage(data=b"", media_type="image/png", pixels=sample(width, height))
 
 
+def blank():
+    return InputImage(data=b"", media_type="image/png", pixels=np.full((64, 64, 3), 250, np.uint8))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"width": 72, "height": 60}, "72x60 pixels.*64..4096 in steps of 8"),
         ({"width": 32}, "64..4096"),
         ({"width": 8192}, "64..4096"),
-        ({"sketch": picture()}, "sketch-to-image, found a model that does image-to-image, inpaint"),
+        ({"sketch": picture(), "init_image": picture()}, "give one of them"),
+        ({"sketch": blank()}, "no line in it"),
+        ({"sketch": picture(), "steps": 1}, "1 steps at strength 0.9"),
         ({"init_image": picture(), "strength": 0.1}, "2 steps at strength 0.1.*use strength 0.500"),
         ({"negative_prompt": "pear", "guidance_scale": 1.0}, "ignores it; use a guidance_scale"),
         ({"prompt": LONG}, "a prompt of .* tokens, found a text encoder that reads 77; shorten"),
@@ -55,6 +62,7 @@ def test_what_cannot_be_drawn_as_asked_is_refused(sd, changes, message):
         ("dit", {"prompt": "goldfish", "negative_prompt": "pear"}, "takes none"),
         ("dit", {"prompt": "goldfish", "width": 64, "height": 64}, "sides of 32 only"),
         ("dit", {"prompt": "goldfish", "init_image": picture()}, "asked for image-to-image"),
+        ("dit", {"prompt": "goldfish", "sketch": picture()}, "asked for sketch-to-image"),
         ("ddpm", {}, "does unconditional;.*unsafe_ignore_prompt"),
         ("sd_inpaint", {}, "asked for text-to-image, found a model that does inpaint"),
     ],

@@ -31,7 +31,7 @@ def test_the_starter_keeps_the_contract():
 def test_the_starter_draws_128_pixels_and_refuses_other_sizes(starter):
     able = starter.capabilities
     assert (able.width, able.height, able.min_side, able.max_side) == (128, 128, 128, 128)
-    assert able.tasks == {"text-to-image", "image-to-image", "inpaint"}
+    assert able.tasks == {"text-to-image", "image-to-image", "inpaint", "sketch-to-image"}
     with pytest.raises(RequestError, match=r"256x128 pixels.*sides of 128 only"):
         starter.render([replace(PLAIN, width=256)], Quiet())
 
