@@ -20,7 +20,8 @@ def bundled_models() -> list[dict[str, str]]:
     """Name, size, licence and one line about each bundled model, from its card.
 
     Raises:
-        BackendError: a model folder has no readable `model_index.json`.
+        BackendError: a model folder has neither a readable `model_index.json` nor the
+            configuration of an open_clip model.
     """
     found = []
     for folder in sorted(p for p in models_folder().iterdir() if p.is_dir()):
@@ -61,6 +62,8 @@ def backend_of(model: str) -> str:
 
 
 def _pipeline(folder: Path) -> str:
+    if (folder / "open_clip_config.json").is_file():
+        return "CLIP"
     try:
         index = json.loads((folder / "model_index.json").read_text("utf-8"))
         return str(index["_class_name"])

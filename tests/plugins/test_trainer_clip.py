@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 from small_words import COLOURS, Squares
 
 from sdk import Cancelled, PluginError, Registry
 from sdk.contract import Quiet, check_trainer
 from sdk.evaluation.words import Clip, recall_at
+from sdk.models import models_folder
 
 torch = pytest.importorskip("torch", reason="the trainer needs torch")
 pytest.importorskip("open_clip", reason="the trainer needs open_clip")
@@ -92,3 +94,16 @@ def test_variations_stay_pictures_and_keep_their_side():
 def test_sizes_that_the_towers_cannot_have_are_refused(settings, message):
     with pytest.raises(PluginError, match=message):
         Registry().make("trainer", "clip-trainer", {"steps": 1, **settings})
+
+
+def test_the_bundled_clip_knows_plain_things_apart():
+    clip = Clip(models_folder() / "clip")
+    pictures = []
+    for shape, colour in (("ellipse", "red"), ("ellipse", "blue"), ("rectangle", "blue")):
+        image = Image.new("RGB", (128, 128), "white")
+        getattr(ImageDraw.Draw(image), shape)([8, 8, 120, 120], fill=colour)
+        pictures.append(np.asarray(image))
+    prompts = ["red circle", "blue circle", "blue square"]
+    texts = clip.texts(prompts)
+    assert recall_at(clip.pictures(np.stack(pictures)), texts, prompts, 1) == 1
+    assert (clip.texts(["a dog"]) @ clip.texts(["a puppy", "a key"]).T).argmax() == 0
