@@ -91,8 +91,10 @@ class Clip:
             raise PluginError(f"asked for margin {margin!r}; give a share from 0 to below 1")
         self.licence, self.domain, self._margin = licence, domain, float(margin)
         texts = _texts_of(attributes or {})
-        self.attributes = {name: tuple(values) for name, values in texts.items()}
-        self.confusion = _confusions(confusion or {}, self.attributes)
+        self.attributes: Mapping[str, tuple[str, ...]] = {
+            name: tuple(values) for name, values in texts.items()
+        }
+        self.confusion: Mapping[str, Confusion] = _confusions(confusion or {}, self.attributes)
         self._sampler = Sampler(sample_rate, budget_ms)
         path = _checked(weights, sha256)
         self.weights_sha256 = sha256.lower()

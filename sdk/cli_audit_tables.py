@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +17,11 @@ __all__ = ["audit"]
 
 @audit.command("import")
 def import_(
-    format_: Annotated[str, typer.Argument(help="counts, fairface, percent or ratings.")],
+    format_: Annotated[str, typer.Argument(help="counts, fairface, percent, ratings, labels.")],
     file: Annotated[Path, typer.Argument(help="The table.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Counts file to write.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Counts file to write; labels: the run's folder.")
+    ],
     attribute: Annotated[str, typer.Option(help="What was counted.")] = "perceived_gender",
     group: Annotated[str, typer.Option(help="Column of the group.")] = "group",
     value: Annotated[str, typer.Option(help="Column of the value.")] = "value",
@@ -31,8 +34,14 @@ def import_(
     """Read a published table or human ratings; name what does not add up."""
     from sdk.audits.tables import Columns, read_table
 
+    names = {}
     with errors(as_json):
         names = dict(halves(one) for one in code or [])
+        if format_ == "labels":
+            path, total = _labelled(file, output, attribute, names)
+            said = f"wrote    {path}: labels of {total:,} pictures; sdk audit report uses them"
+            answer({"file": path, "pictures": total}) if as_json else say(said)
+            return
         columns = Columns(
             attribute=attribute, group=group, value=value, count=count, picture=picture,
             pictures=pictures, names=names,
@@ -44,6 +53,45 @@ def import_(
         answer({"file": str(output), "groups": len(tally.groups), "pictures": total})
     else:
         say(f"wrote    {output}: {total:,} pictures in {len(tally.groups):,} groups")
+
+
+@audit.command("sample")
+def sample_(
+    folder: Annotated[Path, typer.Argument(help="A run's folder.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="CSV file to write.")],
+    pictures: Annotated[int, typer.Option("-n", help="Pictures to label.")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Pick pictures of a run at random for people to label, and leave out what was answered."""
+    from sdk.audits.labels import sample
+    from sdk.audits.running import Folder
+    from sdk.output import Placement
+
+    with errors(as_json):
+        Placement.stage(output, sample(Folder.read(folder), pictures).encode()).release()
+    if as_json:
+        answer({"file": str(output), "pictures": pictures})
+    else:
+        say(f"wrote    {output}: {pictures:,} pictures; fill the column value, then")
+        say(f"         sdk audit import labels {output} -o {folder}")
+
+
+def _labelled(
+    file: Path, folder: Path, attribute: str, names: Mapping[str, str]
+) -> tuple[str, int]:
+    from sdk.audits.labels import Labels
+    from sdk.audits.running import Folder
+    from sdk.errors import AuditError
+
+    run = Folder.read(folder)
+    answerers = estimators_for(run.plan)
+    if attribute not in answerers:
+        raise AuditError(
+            f"asked to import labels of {attribute!r}, found a run of {', '.join(answerers)}; "
+            "name one with --attribute"
+        )
+    labels = Labels.read_csv(file, run, answerers[attribute], names)
+    return str(labels.keep(run)), len(labels.values)
 
 
 @audit.command()

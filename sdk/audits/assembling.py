@@ -18,6 +18,8 @@ import numpy as np
 from sdk.audits.estimating import Answerer
 from sdk.audits.gathering import Gathered, gather, pair_tables
 from sdk.audits.joint import SEPARATOR
+from sdk.audits.labelled import validated, with_labels, with_shrunk
+from sdk.audits.labels import labels_of
 from sdk.audits.limits import limits_of
 from sdk.audits.plans import Plan, Target
 from sdk.audits.results import Block, counted, pairs_of, shares_of
@@ -40,13 +42,15 @@ def report_of_run(folder: Folder, answerers: Mapping[str, Answerer]) -> dict[str
     Raises:
         AuditError: nothing was observed, or the folder is damaged.
     """
-    plan, lines = folder.plan, folder.lines()
+    plan, lines, labels = folder.plan, folder.lines(), labels_of(folder)
+    answerers = validated(answerers, labels, lines)
     gathered = gather(plan, lines, answerers)
     blocks = [*_blocks(plan, gathered, answerers)]
     settings = {"level": plan.level, "margin": plan.margin, "control": plan.control}
     shares = shares_of(
         blocks, level=plan.level, margin=plan.margin, control=plan.control, interval=plan.interval
     )
+    shares = with_labels(with_shrunk(shares, plan.level), plan, lines, answerers, labels)
     pairs = pairs_of(
         pair_tables(plan, lines, answerers),
         gathered.tallies,
@@ -64,7 +68,10 @@ def report_of_run(folder: Folder, answerers: Mapping[str, Answerer]) -> dict[str
         "attributes": cast("list[JSON]", shares),
         "pairs": cast("list[JSON]", pairs),
         "summary": counted(shares),
-        "evidence": evidence_of(lines),
+        "evidence": {
+            **evidence_of(lines),
+            "labels": {name: dict(one.source) for name, one in labels.items()},
+        },
     }
     results["limits"] = cast("list[JSON]", limits_of(results))
     return whole(results)

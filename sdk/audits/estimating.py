@@ -25,6 +25,8 @@ class Answerer:
     attribute: Attribute
     plugin: str
     """Name in the policy: findings carry it."""
+    known: tuple[str, ...]
+    """Every value that it may answer."""
     values: tuple[str, ...]
     """What is counted: the listed values and others that were validated; `none` never needs to."""
     confusion: tuple[tuple[int, ...], ...]
@@ -111,11 +113,14 @@ def _answerer(attribute: Attribute, plugin: str, one: AttributeEstimator) -> Ans
         "weights_sha256": one.weights_sha256,
         "domain": one.domain,
         "validated_on": matrix.measured_on if matrix is not None else "",
-        "validation_pictures": matrix.n if matrix is not None else 0,
-        "validation_accuracy": round(matrix.accuracy, 4)
-        if matrix is not None and matrix.n
-        else None,
+        "validation_pictures": matrix.n if matrix else 0,
+        "validation_accuracy": round(matrix.accuracy, 4) if matrix and matrix.n else None,
     }
     return Answerer(
-        attribute=attribute, plugin=plugin, values=values, confusion=rows, source=source
+        attribute=attribute,
+        plugin=plugin,
+        known=known,
+        values=values,
+        confusion=rows,
+        source=source,
     )

@@ -39,6 +39,11 @@ def limits_of(results: Mapping[str, JSON]) -> list[str]:
             "These counts were imported. No picture was seen here, and whoever counted may have "
             "erred: the counts are taken at their word."
         )
+    if found["evidence"].get("labels") if found["asked"] else None:
+        said.append(
+            "Labels by people are used as if the labelled pictures had been picked at random from "
+            "this run; people do not agree either, and their majority is taken for what is shown."
+        )
     if found["pairs"]:
         said.append(
             "Differences between prompts with the same seeds are those of the answers. Errors "

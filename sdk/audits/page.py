@@ -20,6 +20,8 @@ from sdk.audits.wording import (
     HEAD,
     PAIR_HEAD,
     READ,
+    SECOND,
+    SECOND_HEAD,
     about,
     facts,
     headline,
@@ -27,6 +29,7 @@ from sdk.audits.wording import (
     pair_rows,
     points,
     rows_of,
+    second_rows,
 )
 from sdk.report import harmless
 from sdk.types import JSON
@@ -95,6 +98,13 @@ def _block(block: Mapping[str, Any]) -> list[str]:
         parts.append(f"<h3>Share of {_safe(value)}</h3>")
         parts += [f"<figure>{svg}</figure>" for svg in plots(lines, caption)]
     parts.append(_table(f"Shares of {name}", HEAD, rows_of(block)))
+    if again := [*second_rows(block)]:
+        parts += [
+            "<details open><summary>The same shares, looked at again</summary>",
+            f"<p>{_safe(SECOND)}</p>",
+            _table(f"Second look at shares of {name}", SECOND_HEAD, again),
+            "</details>",
+        ]
     return [*parts, _distances(block), "</section>"]
 
 

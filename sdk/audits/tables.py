@@ -56,6 +56,17 @@ def read_table(format_: str, path: Path, columns: Columns | None = None) -> Tall
     """
     if format_ not in FORMATS:
         raise AuditError(f"asked to import {format_!r}; the formats are {', '.join(FORMATS)}")
+    text, digest = text_of(path)
+    source: dict[str, JSON] = {"format": format_, "file": path.name, "sha256": digest}
+    return FORMATS[format_](text, columns or Columns(), source)
+
+
+def text_of(path: Path) -> tuple[str, str]:
+    """Return the UTF-8 text of a table and the SHA-256 (hex) of its bytes.
+
+    Raises:
+        AuditError: it cannot be read, is larger than 64 MiB, or is no UTF-8.
+    """
     try:
         data = path.read_bytes()
     except OSError as exc:
@@ -63,15 +74,9 @@ def read_table(format_: str, path: Path, columns: Columns | None = None) -> Tall
     if len(data) > MOST_BYTES:
         raise AuditError(f"asked to import {path}, found more than 64 MiB; split it")
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig"), hashlib.sha256(data).hexdigest()
     except UnicodeDecodeError as exc:
         raise AuditError(f"asked to import {path}, found no UTF-8 text; save it as UTF-8") from exc
-    source: dict[str, JSON] = {
-        "format": format_,
-        "file": path.name,
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
-    return FORMATS[format_](text, columns or Columns(), source)
 
 
 def _fairface(text: str, columns: Columns, source: dict[str, JSON]) -> Tally:
@@ -99,7 +104,7 @@ def _fairface(text: str, columns: Columns, source: dict[str, JSON]) -> Tally:
 def _counts(text: str, columns: Columns, source: dict[str, JSON]) -> Tally:
     table: dict[str, Counter[str]] = defaultdict(Counter)
     values: dict[str, None] = {}
-    for number, row in enumerate(_rows(text, columns.group, columns.value, columns.count), 2):
+    for number, row in enumerate(rows_of_csv(text, columns.group, columns.value, columns.count), 2):
         group, value, said = row[columns.group], row[columns.value], row[columns.count]
         if not said.isascii() or not said.isdecimal():
             raise AuditError(f"asked to import counts, found {said[:40]!r} in line {number}")
@@ -169,7 +174,9 @@ def _complaints(table: Mapping[str, list[float]], values: Sequence[str], n: int)
 def _ratings(text: str, columns: Columns, source: dict[str, JSON]) -> Tally:
     names = dict(columns.names)
     votes: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for number, row in enumerate(_rows(text, columns.picture, columns.value, columns.group), 2):
+    for number, row in enumerate(
+        rows_of_csv(text, columns.picture, columns.value, columns.group), 2
+    ):
         said = row[columns.value]
         if names and said not in names:
             raise AuditError(
@@ -195,7 +202,13 @@ def _ratings(text: str, columns: Columns, source: dict[str, JSON]) -> Tally:
     )
 
 
-def _rows(text: str, *wanted: str) -> list[dict[str, str]]:
+def rows_of_csv(text: str, *wanted: str, optional: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Return the named columns of each row; those in `optional` may have empty cells.
+
+    Raises:
+        AuditError: a column is missing, a cell is empty, or a row has another shape.
+    """
+    wanted = (*wanted, *optional)
     reader = csv.DictReader(io.StringIO(text))
     if missing := [name for name in wanted if name not in (reader.fieldnames or [])]:
         raise AuditError(
@@ -205,7 +218,8 @@ def _rows(text: str, *wanted: str) -> list[dict[str, str]]:
     rows = []
     for number, row in enumerate(reader, 2):
         picked = {name: (row[name] or "").strip() for name in wanted}
-        if not all(picked.values()) or None in row:
+        full = all(text for name, text in picked.items() if name not in optional)
+        if not full or None in row:
             raise AuditError(f"asked to import a CSV file, found line {number} with another shape")
         rows.append(picked)
     if not rows:

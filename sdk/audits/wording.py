@@ -144,6 +144,30 @@ def rows_of(block: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             )
 
 
+SECOND_HEAD = ("Group", "Value", "By labels", "Interval", "Labels", "Shrunk", "Interval")
+SECOND = (
+    "By labels: prediction-powered, from the pictures that people labelled and the answers on the "
+    "rest, whatever the estimator's errors. Shrunk: shares of the answers, moved towards the mean "
+    "of all groups by as much as the pictures are few; for ranking. No claim rests on either."
+)
+
+
+def second_rows(block: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the second look, texts for the columns of `SECOND_HEAD`; often none."""
+    for row in block["groups"]:
+        for share in row["shares"]:
+            labels, shrunk = share.get("by_labels"), share.get("shrunk")
+            if labels or shrunk:
+                counted = f"{labels['labels']:,}" if labels else ""
+                yield (row["group"], share["value"], *_both(labels), counted, *_both(shrunk))
+
+
+def _both(found: Mapping[str, Any] | None) -> tuple[str, str]:
+    if not found:
+        return "", ""
+    return percent(found["estimate"]), f"{percent(found['low'])} to {percent(found['high'])}"
+
+
 PAIR_HEAD = ("Prompts", "Group", "Value", "Seeds", "Difference", "Interval", "Claim")
 
 
