@@ -12,10 +12,13 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sdk.config import Config, load_config
+from sdk.certprofile import examine as examine_chain
+from sdk.config import Config, load_config, read_credentials, trust_lists
 from sdk.errors import SDKError
+from sdk.keys import read_chain
 from sdk.policy import bundled, load
 from sdk.registry import installed
+from sdk.trust import TrustList
 from sdk.version import VERSION
 
 EXTRAS = {
@@ -68,6 +71,8 @@ def examine(config: Config | None = None) -> list[Check]:
         *_plugins(),
         *_policies(chosen),
         *_home(chosen),
+        *_trust(chosen),
+        *_waiting(chosen),
     ]
 
 
@@ -125,6 +130,24 @@ def _policies(config: Config) -> Iterator[Check]:
         yield Check(name="policy", state="ok", found=f"{policy.name} in use; bundled: {names}")
     except SDKError as error:
         yield Check(name="policy", state="broken", found=str(error), do="set SDK_POLICY")
+        return
+    chain = policy.signer.settings.get("certificate") if policy.signer else None
+    if isinstance(chain, str) and chain:
+        yield _signing(chain)
+
+
+def _signing(chain: str) -> Check:
+    """The policy's own certificate: refused, or soon to end."""
+    try:
+        wrong = examine_chain(read_chain(chain))
+    except SDKError as error:
+        return Check(name="signing certificate", state="broken", found=str(error), do="mend it")
+    if not wrong:
+        return Check(name="signing certificate", state="ok", found=chain)
+    first = wrong[0]
+    state = "broken" if first.fatal else "warning"
+    found = f"{first.part}: {first.found}"
+    return Check(name="signing certificate", state=state, found=found, do=first.do)
 
 
 def _home(config: Config) -> Iterator[Check]:
@@ -176,3 +199,47 @@ def _certificate(home: Path) -> Iterator[Check]:
         if days > EXPIRY_WARNING_DAYS
         else f"it expires soon: remove {home / FOLDER} to make a new one",
     )
+
+
+def _trust(config: Config) -> Iterator[Check]:
+    for kind, path in trust_lists(config).items():
+        name = f"trust {kind}"
+        if not path:
+            yield Check(
+                name=name,
+                state="missing",
+                found="no list is loaded",
+                do=f"`sdk trust update {kind} SOURCE`",
+            )
+            continue
+        try:
+            found = TrustList.open(path)
+        except SDKError as error:
+            yield Check(name=name, state="broken", found=str(error), do=f"`sdk trust back {kind}`")
+            continue
+        late = found.overdue(datetime.now(UTC))
+        yield Check(
+            name=name,
+            state="warning" if late else "ok",
+            found=found.described(),
+            do=f"it is overdue: `sdk trust update {kind} SOURCE`" if late else "",
+        )
+
+
+def _waiting(config: Config) -> Iterator[Check]:
+    try:
+        repository = read_credentials(config)
+        if repository is None:
+            return
+        with repository:
+            waiting = repository.undated.waiting()
+    except SDKError as error:
+        yield Check(name="time-stamps", state="broken", found=str(error), do="mend the database")
+        return
+    if waiting:
+        yield Check(
+            name="time-stamps",
+            state="warning",
+            found=f"{len(waiting)} wait, the oldest since {waiting[0].signed_at}",
+            do="`sdk timestamp backfill`",
+        )

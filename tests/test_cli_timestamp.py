@@ -11,6 +11,8 @@ from local_tsa import Authority
 from PIL import Image
 from shell import POLICY, run
 
+from sdk.doctor import examine
+
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory):
@@ -99,6 +101,8 @@ def test_what_best_effort_signed_without_a_stamp_waits_and_is_dated_later(
         draw(name)
     assert [one["file"] for one in listed()] == [str(place / "a.png"), str(place / "b.png")]
     assert [one["sha256"] for one in listed()] == [digest("a.png"), digest("b.png")]
+    (waits,) = [check for check in examine() if check.name == "time-stamps"]
+    assert waits.found.startswith("2 wait, the oldest since 2")
     away = run("timestamp", "backfill")
     assert (away.exit_code, "0 dated, 2 remain" in away.stdout) == (1, True)
     best_effort(place, authority.url)

@@ -17,6 +17,7 @@ from shell import run
 
 from sdk.certs import new_chain
 from sdk.contract import sample
+from sdk.doctor import examine
 from sdk.durable import write_whole
 from sdk.encode import encode
 from sdk.errors import VerifyError
@@ -248,3 +249,29 @@ def test_other_bytes_than_the_digest_says_are_refused(place: Path) -> None:
 def test_an_unknown_kind_is_said(place: Path) -> None:
     Path("a.pem").write_bytes(ROOTS["a"])
     assert "signers, tsas, identities" in run("trust", "update", "all", "a.pem", "--yes").stderr
+
+
+def test_the_doctor_says_which_lists_are_loaded_and_which_are_overdue(place: Path) -> None:
+    Path("old.json").write_bytes(lote(ROOTS["b"], issued="2025-08-05", until="2026-08-05"))
+    run("trust", "update", "tsas", "old.json", "--yes")
+    found = {name: state for name, state, _ in doctor()}
+    assert found["trust signers"] == "missing"
+    assert found["trust tsas"] == "warning"
+    Path("home/trust/tsas.json").write_bytes(b"{")
+    assert ("trust tsas", "broken") in {(name, state) for name, state, _ in doctor()}
+
+
+def test_the_doctor_warns_of_the_policys_certificate_before_it_ends(place: Path) -> None:
+    setting = 'signer = { plugin = "c2pa", settings = { certificate = "chain.pem", key = "k" } }'
+    policy = place / "noise.toml"
+    policy.write_text(policy.read_text().replace('signer = { plugin = "c2pa" }', setting))
+    for days, state in ((365, "ok"), (7, "warning")):
+        chain = new_chain(organization="Lab", common_name="Lab", days=days)
+        Path("chain.pem").write_bytes(chain.chain_pem)
+        assert ("signing certificate", state) in {(name, said) for name, said, _ in doctor()}
+    Path("chain.pem").unlink()
+    assert ("signing certificate", "broken") in {(name, state) for name, state, _ in doctor()}
+
+
+def doctor() -> list[tuple[str, str, str]]:
+    return [(check.name, check.state, check.do) for check in examine()]
