@@ -87,6 +87,7 @@ def shown(request: Request) -> Request:
         request,
         subject=None,
         approvals=(),
+        unlabelled_agreement="",
         init_image=_copied(request.init_image),
         mask=_copied(request.mask),
         sketch=_copied(request.sketch),

@@ -41,6 +41,9 @@ def generate(
     scheduler: Annotated[str, typer.Option(help="A diffusers scheduler class.")] = "",
     purpose: Annotated[str, typer.Option(help="Why; kept only in the vault.")] = "",
     subject: Annotated[str, typer.Option(help="Whose request; never leaves the vault.")] = "",
+    unlabelled_agreement: Annotated[
+        str, typer.Option(help="Agreement to go without China's visible label.")
+    ] = "",
     approval: Annotated[
         list[str] | None, typer.Option(help="A review that approved this very request.")
     ] = None,
@@ -74,6 +77,7 @@ def generate(
             scheduler=scheduler or None,
             purpose=purpose,
             subject=subject or None,
+            unlabelled_agreement=unlabelled_agreement,
             approvals=tuple(approval or ()),
         )
         chosen, place = _placed(_policy(policy or config.policy, model or config.model), output)

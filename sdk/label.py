@@ -39,6 +39,8 @@ TEXTS = {
     "cn-long": ("人工智能生成", "人工智能生成"),
 }
 """Kind → its text on a generated picture, and on one made from an input picture."""
+CHINESE = ("cn", "cn-long")
+"""Kinds that China asks for, and that a person may agree to go without."""
 PLACES = {"ai": "top-right", "ai-kind": "top-right", "cn": "bottom-right", "cn-long": "bottom-left"}
 """Kind → corner; two labels of one picture do not meet."""
 LEAST_TEXT = 12

@@ -59,6 +59,7 @@ def personal(request: Request) -> dict[str, JSON]:
         "purpose": request.purpose,
         "loras": list(request.loras),
         "inputs": {name: image.sha256 for name, image in given.items() if image is not None},
+        **({"agreement": request.unlabelled_agreement} if request.unlabelled_agreement else {}),
     }
 
 
@@ -74,6 +75,7 @@ def asked(request: Request, index: int | None) -> dict[str, JSON]:
         "steps": request.steps,
         "guidance_scale": request.guidance_scale,
         **({"approvals": list(request.approvals)} if request.approvals else {}),
+        **({"unlabelled": True} if request.unlabelled_agreement else {}),
     }
 
 

@@ -8,7 +8,7 @@ receipts.ended(admitted, request, error, "image")      # what does not leave is 
 from __future__ import annotations
 
 from sdk import leaf
-from sdk.errors import LedgerError, PolicyError, Refused, SDKError, VaultError
+from sdk.errors import LedgerError, PolicyError, Refused, RequestError, SDKError, VaultError
 from sdk.ledger import Ledger
 from sdk.ledger_writer import Receipt
 from sdk.parts import Parts
@@ -17,6 +17,9 @@ from sdk.policy import Policy
 from sdk.request import Request
 from sdk.types import JSON
 from sdk.vault import Vault
+
+UNLABELLED_MONTHS = 6
+"""Measures for Labeling AI-Generated Synthetic Content, Art. 9: logs of whom, at least so long."""
 
 
 class Receipts:
@@ -31,7 +34,10 @@ class Receipts:
 
         Raises:
             VaultError: it cannot be kept.
+            RequestError: it asks for files without label, and the policy keeps too little for that.
         """
+        if request.unlabelled_agreement:
+            _check_unlabelled(self._policy, request)
         if self._vault is None or self._policy.record.personal == "none":
             return None
         commitment = self._vault.commit(request.subject or f"call:{call}", leaf.personal(request))
@@ -80,6 +86,28 @@ class Receipts:
                 f"asked for a receipt, found {type(receipt).__name__}; give a sdk.ledger.Ledger"
             )
         return receipt
+
+
+def _check_unlabelled(policy: Policy, request: Request) -> None:
+    """Hold a request for files without label to what must be kept of it."""
+    lacking = [
+        name
+        for name, there in (
+            ('marking.unlabelled = "agreed"', policy.marking.unlabelled == "agreed"),
+            ('record.personal = "vault"', policy.record.personal == "vault"),
+            (
+                f"record.keep_months >= {UNLABELLED_MONTHS}",
+                policy.record.keep_months >= UNLABELLED_MONTHS,
+            ),
+            ("the request's subject", bool(request.subject)),
+        )
+        if not there
+    ]
+    if lacking:
+        raise RequestError(
+            f"asked for files without visible label, found no {' and no '.join(lacking)}; policy "
+            f"{policy.name!r} labels every file without them"
+        )
 
 
 def check_vault(policy: Policy, vault: Vault | None) -> None:

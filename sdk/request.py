@@ -60,6 +60,9 @@ class Request:
     """Why the picture is made, in the caller's words; screened, kept only in the vault."""
     subject: str | None = field(default=None, repr=False)
     """Id of the person the request belongs to; never leaves the vault."""
+    unlabelled_agreement: str = field(default="", repr=False)
+    """The agreement by which `subject` asked for files without China's visible label and took over
+    its duties (Labeling Measures Art. 9); kept only in the vault."""
     approvals: tuple[str, ...] = ()
     """Ids of reviews in which a person approved this very request (`sdk.reviews`)."""
 
@@ -67,7 +70,7 @@ class Request:
         _text("prompt", self.prompt)
         if not self.prompt.strip():
             raise RequestError("asked for an empty prompt; say what to draw")
-        for name in ("negative_prompt", "purpose"):
+        for name in ("negative_prompt", "purpose", "unlabelled_agreement"):
             _text(name, getattr(self, name))
         for name in ("subject", "scheduler"):
             if getattr(self, name) is not None:

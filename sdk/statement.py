@@ -10,7 +10,7 @@ from hashlib import sha256
 from sdk import leaf
 from sdk.encode import encode
 from sdk.inherited import inherited
-from sdk.label import Label, labels_for
+from sdk.label import CHINESE, Label, labels_for
 from sdk.parts import Parts
 from sdk.phases import Draft, Marked
 from sdk.pixels import Pixels
@@ -22,8 +22,9 @@ from sdk.xmp import EDITED, GENERATED, AigcLabel, xmp_packet
 
 def labels_on(policy: Policy, draft: Draft) -> tuple[Label, ...]:
     """Return the visible labels that the policy puts on a picture."""
+    agreed = draft.request.unlabelled_agreement and policy.marking.unlabelled == "agreed"
     return labels_for(
-        policy.marking.labels,
+        [kind for kind in policy.marking.labels if not (agreed and kind in CHINESE)],
         policy.marking.label_share,
         edited=bool(draft.request.init_image or draft.request.sketch),
         width=draft.picture.width,

@@ -131,9 +131,10 @@ class Rule(Strict):
 class Output(Strict):
     """How pictures leave."""
 
-    media_type: Literal["image/png", "image/jpeg", "image/webp", "image/avif", "image/tiff"] = (
-        "image/png"
-    )
+    media_type: Literal[
+        "image/png", "image/jpeg", "image/webp", "image/avif", "image/tiff", "image/gif"
+    ] = "image/png"
+    """GIF is for walks alone."""
     provider: str = "unnamed provider"
     """Who answers for the pictures (California B&P 22757.3(b)(1)(A))."""
     refuse_weak_marks: bool = False
@@ -164,6 +165,9 @@ class Marking(Strict):
     labels: tuple[Literal["ai", "ai-kind", "cn", "cn-long"], ...] = ()
     """Drawn into the pixels: `ai` says AI; `ai-kind` says AI GENERATED, or AI MODIFIED where an
     input picture was given; `cn` says AI生成, `cn-long` 人工智能生成."""
+    unlabelled: Literal["never", "agreed"] = "never"
+    """`agreed` leaves China's labels out for a person who agreed to it (Labeling Measures Art. 9):
+    the request names the agreement and the person, and the vault keeps both six months or more."""
     label_share: Annotated[float, Field(ge=0.03, le=0.25)] = 0.06
     """Least height of a label's characters, as a share of the shortest side.  China: 0.05."""
 
