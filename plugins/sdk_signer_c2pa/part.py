@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MEDIA_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "image/avif", "image/tiff"})
+MEDIA_TYPES = frozenset(
+    {"image/png", "image/jpeg", "image/webp", "image/avif", "image/tiff", "image/gif"}
+)
 TAMPERED_PARENT = ("refuse", "record")
 TIMESTAMP = ("require", "best-effort")
 TRAINING_MINING = ("notAllowed", "allowed")
@@ -271,7 +273,7 @@ class C2PASigner:
 
     def _why(self, exc: Exception) -> str:
         """Say what failed: what the key itself said, where it said anything."""
-        said = self._remote.error if self._remote is not None else None
+        said = self._remote.take_error() if self._remote is not None else None
         return f"{said}" if said is not None else f"{exc}"
 
     def _probe(self) -> None:

@@ -31,10 +31,10 @@ class RemoteKey:
             self._raised.error = exc
             raise
 
-    @property
-    def error(self) -> Exception | None:
-        """What the last call in this thread raised."""
+    def take_error(self) -> Exception | None:
+        """Return what the last call in this thread raised, once: a later failure is another's."""
         found: Exception | None = getattr(self._raised, "error", None)
+        self._raised.error = None
         return found
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,10 @@ def test_what_the_function_raised_reaches_the_user(chain) -> None:
     fails.append("quota of key 7 exceeded")
     with pytest.raises(SealError, match="quota of key 7 exceeded"):
         part.seal(PLAIN, CLAIM)
+    broken = replace(CLAIM, edited=True, parent=PLAIN[:40], parent_media_type="image/png")
+    with pytest.raises(SealError) as caught:  # before the function was called
+        part.seal(PLAIN, broken)
+    assert "quota" not in str(caught.value)
     fails.clear()
     assert part.check(part.seal(PLAIN, CLAIM)).intact
 
