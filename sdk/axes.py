@@ -70,7 +70,8 @@ def integrity(found: Evidence) -> Axis:
     if found.recovered.match == "bytes":
         return Axis(
             state="restorable",
-            reason="with its metadata put back it is byte for byte the signed file, which verifies",
+            reason="with its metadata put back (sdk restore) it is byte for byte the signed file, "
+            "which verifies",
         )
     reason = "the recovered manifest verifies, but it was signed for another encoding"
     return Axis(state="not-embedded", reason=reason)

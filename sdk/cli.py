@@ -18,6 +18,7 @@ from sdk.cli_evaluate import evaluate
 from sdk.cli_generate import generate
 from sdk.cli_ledger import ledger
 from sdk.cli_policy import policy
+from sdk.cli_restore import restore
 from sdk.cli_result import verify_result
 from sdk.cli_review import review
 from sdk.cli_screen import screen
@@ -37,6 +38,7 @@ main.command()(walk)
 main.command()(verify)
 main.command()(conformance)
 main.command()(verify_result)
+main.command()(restore)
 main.command()(screen)
 main.command()(serve)
 main.add_typer(ledger, name="ledger")

@@ -50,7 +50,7 @@ LADDER = """
     robustness
     server
 
-    cli_certs cli_trust cli_conformance cli_result cli_timestamp cli_ledger cli_law cli_policy_tools
+    cli_certs cli_trust cli_conformance cli_restore cli_result cli_timestamp cli_ledger cli_law cli_policy_tools
     cli_policy cli_review cli_tools cli_verify cli_screen cli_generate
     cli_audit cli_audit_run cli_audit_tables
     cli_walk cli_train cli_bench cli_bench_watermark cli_data cli_evaluate cli_serve
