@@ -102,7 +102,8 @@ def _words(one: Policy) -> list[str]:
     lines = [f"policy {one.name}", f"digest {one.digest}", "", one.description, ""]
     lines += [f"builds on {link.name} ({link.sha256[:12]})" for link in one.packs[:-1]]
     lines += [f"WARNING: this policy goes without {control}" for control in one.unsafe_without]
-    lines.append(f"draws with {one.backend.plugin} {dict(one.backend.settings) or ''}".rstrip())
+    settings = ", ".join(f"{key} = {value}" for key, value in one.backend.settings.items())
+    lines.append(f"draws with {one.backend.plugin}" + (f" ({settings})" if settings else ""))
     for title, parts in (
         ("prompts worded anew by", one.rewriters),
         ("then refines by", one.refiners),

@@ -132,6 +132,7 @@ def new(
 
     with errors(as_json):
         parents = extends or ["default"]
+        name = name.removesuffix(".toml")
         made, cases = Path(f"{name}.toml"), Path(f"{name}.cases.toml")
         for path in (made, cases):
             if path.exists():
@@ -257,7 +258,7 @@ def _changes(before: Policy, after: Policy) -> list[str]:
         word = (
             "differs" if why and back else "looser" if why else "stricter" if back else "reworded"
         )
-        lines.append(f"rule {name}: {word}{f' ({why})' if why else ''}")
+        lines.append(f"rule {name}: {word}{_bounds_moved(old[name], new_[name])}")
     for key, value in before.model_dump(mode="json").items():
         if key in ("name", "description", "rules", "packs", "locks", "origins"):
             continue
@@ -265,6 +266,19 @@ def _changes(before: Policy, after: Policy) -> list[str]:
         if value != other:
             lines.append(f"{key}: {value} → {other}")
     return lines
+
+
+def _bounds_moved(before: Rule, after: Rule) -> str:
+    """Which bounds moved, from where to where."""
+    from sdk.tables import LEVELS
+
+    pairs = ((level, getattr(before, level), getattr(after, level)) for level in LEVELS)
+    moved = [f"{level} {_at(one)} → {_at(other)}" for level, one, other in pairs if one != other]
+    return f": {', '.join(moved)}" if moved else ""
+
+
+def _at(bound: float | None) -> str:
+    return "never" if bound is None else f"{bound:g}"
 
 
 def _replay(

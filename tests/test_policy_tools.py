@@ -117,7 +117,7 @@ def test_the_command_says_which_rules_and_which_past_calls_change(place: Path) -
     (place / "mild.toml").write_text(mild)
     ledger = str(place / "home" / "ledger.db")
     done = run("policy", "diff", "noise.toml", "mild.toml", "--replay", ledger)
-    assert "rule 1: differs (review from 0.5 became never)" in done.stdout
+    assert "rule 1: differs: warn never → 0.1, review 0.5 → never" in done.stdout
     assert "1 of 2 past calls would be decided differently" in done.stdout
     assert "leaf 1  review → warn" in done.stdout
     told = json.loads(
