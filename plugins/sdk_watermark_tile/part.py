@@ -14,6 +14,7 @@ from .image import row_luma
 from .keys import DEMO_KEY, DENSITIES, TILE, Key, read_key
 from .search import Hit, Search
 from .spectrum import SYMMETRIES
+from .surrogate import in_colour
 
 MIN_SIDE = {4: 128, 8: 256, 16: 768}
 """Payload bytes → shortest side that carries them."""
@@ -24,6 +25,8 @@ _ORDINARY = 75
 """JPEG quality that a mark which is not weak survives."""
 _SAFE = 0.8
 """Agreement after re-encoding below which a mark is reported weak."""
+_LARGE = 1024
+"""Short side from which on a mark has twice the grain, and only its luma is tried."""
 _WEAK = 0.55
 """Below this agreement one more ordinary re-encoding is likely to erase the mark."""
 
@@ -106,9 +109,13 @@ class TileWatermark:
         if found.payload is None or found.weak or not _is_whole(found.transform, tiles):
             return found.weak
         near = row_luma(pixels, TILE * tiles)
-        return not any(
+        if not any(
             survives(near, pixels.shape, tiles, key, found.payload, _SAFE) for key in self._keys
-        )
+        ):
+            return True
+        if min(pixels.shape[:2]) >= _LARGE:
+            return False
+        return self.detect(in_colour(pixels, "webp", 80)).payload != found.payload
 
 
 def density(short: int) -> int:

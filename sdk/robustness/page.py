@@ -96,7 +96,7 @@ def _survival(cells: Sequence[Section]) -> str:
     for family in cells[0]["families"]:
         shares = "".join(_share(cell["families"][family]) for cell in cells)
         rows.append(f"<tr><th>all of: {escape(family)}{shares}")
-    for key in ("weak", "refused", "silent_failures", "wrong_payloads"):
+    for key in ("too_small", "weak", "refused", "silent_failures", "wrong_payloads"):
         counts = "".join(f"<td>{cell[key]}" for cell in cells)
         rows.append(f"<tr><th>{key.replace('_', ' ')}{counts}")
     caption = "Share of pictures whose payload is read exactly, with Wilson's interval at 95 %"
