@@ -19,7 +19,7 @@ def walk(
         str, typer.Argument(help="Where it ends; the same words walk between seeds.")
     ] = "",
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="File to write; ends in .webp.")
+        Path, typer.Option("-o", "--output", help="File to write; .webp or .gif.")
     ] = Path("walk.webp"),
     model: Annotated[str, typer.Option(help="vae, gan, or a folder of theirs.")] = "vae",
     policy: Annotated[str, typer.Option(help="Bundled policy, or a .toml file.")] = "",
@@ -31,7 +31,7 @@ def walk(
     as_json: AsJson = False,
 ) -> None:
     """Walk between two pictures: every frame filtered and marked, one file signed and logged."""
-    from sdk.animation import MEDIA_TYPE
+    from sdk.animation import SUFFIXES
     from sdk.config import load_config
     from sdk.errors import OutputError
     from sdk.output import check_place
@@ -41,11 +41,18 @@ def walk(
     from sdk.walks import walk as go
 
     with errors(as_json):
-        if output.suffix.lower() != ".webp":
-            raise OutputError(f"asked to write {output.name}; walks are WebP: end it in .webp")
+        kinds = {suffix: media_type for media_type, suffix in SUFFIXES.items()}
+        if output.suffix.lower() not in kinds:
+            raise OutputError(
+                f"asked to write {output.name}; walks are WebP or GIF: end it in .webp or .gif"
+            )
         check_place(output)
         config = load_config()
-        chosen = load(policy or config.policy).with_model(model).with_output(MEDIA_TYPE)
+        chosen = (
+            load(policy or config.policy)
+            .with_model(model)
+            .with_output(kinds[output.suffix.lower()])
+        )
         one = Request(prompt=first, seed=seed)
         other = Request(prompt=second or first, seed=seed + 1)
         studio = Studio.open(chosen, config=config)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sdk.animation import decode_frames, encode_frames
+from sdk.animation import WEBP, decode_frames, encode_frames
 from sdk.asking import shown, told, within
 from sdk.credentials import Repository
 from sdk.encode import decode
@@ -200,17 +200,19 @@ def seal_frames(policy: Policy, parts: Parts, marked: Sequence[Marked], fps: int
     first = marked[0]
     claim = claim_of(policy, parts, first)
     frames = [one.picture.pixels for one in marked]
-    plain = encode_frames(frames, fps=fps, xmp=packet_of(policy, claim))
+    kind = policy.output.media_type
+    plain = encode_frames(frames, fps=fps, xmp=packet_of(policy, claim), media_type=kind)
+    expected = frames if kind == WEBP else decode_frames(plain)  # a GIF has 256 colours a frame
     data, seal = plain, Seal(intact=False, manifest="", issuer="", trusted=False)
     if parts.signer is not None:
         data, seal = _sign(parts.signer, plain, claim, first)
     final = decode_frames(data)
-    if len(final) != len(frames) or not all(map(np.array_equal, final, frames)):
+    if len(final) != len(frames) or not all(map(np.array_equal, final, expected)):
         raise SealError("asked to sign, found other frames in the signed file; nothing is released")
     found = [_read_mark(policy, parts, frame, first) for frame in final]
     weakest = next((detection for detection in found if detection.weak), found[0])
     sha256 = hashlib.sha256(data).hexdigest()
-    return Sealed(first, data, policy.output.media_type, sha256, seal, weakest, first.picture)
+    return Sealed(first, data, kind, sha256, seal, weakest, Picture(final[0]))
 
 
 def remember(repository: Repository, parts: Parts, sealed: Sealed, to: Path | None) -> None:

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from sdk.animation import MEDIA_TYPE
+from sdk.animation import SUFFIXES
 from sdk.errors import OutputError, RequestError, SDKError
 from sdk.finishing import draw_between, mark_pixels, seal_frames
 from sdk.lanes import Job
@@ -56,7 +56,7 @@ def walk(
 
     Raises:
         RequestError: the backend cannot walk, or a request is not for one picture from words.
-        OutputError: the policy's output is no WebP, or the place is taken.
+        OutputError: the policy's output is neither WebP nor GIF, or the place is taken.
         Refused: a prompt or a frame was refused; nothing is released, and a receipt says so.
     """
     _check(studio, (first, second), frames)
@@ -87,10 +87,10 @@ def _check(studio: Studio, requests: Sequence[Request], frames: int) -> None:
             f"asked for a walk, found that policy {studio.policy.name!r} looks at pictures while "
             "they are drawn, which walks cannot show; use a policy without previews.looks"
         )
-    if studio.policy.output.media_type != MEDIA_TYPE:
+    if studio.policy.output.media_type not in SUFFIXES:
         raise OutputError(
-            f"asked for a walk as {studio.policy.output.media_type}; walks are {MEDIA_TYPE}: "
-            "name the file .webp"
+            f"asked for a walk as {studio.policy.output.media_type}; walks are "
+            f"{' or '.join(SUFFIXES)}: name the file {' or '.join(SUFFIXES.values())}"
         )
     if not 2 <= frames <= 120:
         raise RequestError(f"asked for {frames} frames; give 2..120")

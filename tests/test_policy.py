@@ -57,7 +57,7 @@ WRONG = {
     "a timeout of zero": (changed('"noise" }', '"noise", timeout_s = 0 }'), "timeout_s"),
     "an unknown waiver": (TOML + 'unsafe_without = ["ledger"]', "unsafe_without.0"),
     "a control named and waived": (TOML + 'unsafe_without = ["signer"]', "named and waived"),
-    "an unknown format": (TOML + '[output]\nmedia_type = "image/gif"', "output.media_type"),
+    "an unknown format": (TOML + '[output]\nmedia_type = "image/bmp"', "output.media_type"),
     "settings that are no table": (changed('{ key = "k" }', "7"), "signer.settings"),
     "a date": (changed('key = "k"', "key = 2026-11-23"), "type date"),
     "broken TOML": ("name = ", "found no TOML"),
@@ -104,7 +104,7 @@ def test_a_policy_that_is_changed_in_code_gets_a_digest_of_its_own():
     assert policy.with_model("x").backend.settings == {"model": "x"}
     assert policy.backend.settings == {}
     with pytest.raises(ValueError, match="media_type"):
-        policy.with_output("image/gif")
+        policy.with_output("image/bmp")
 
 
 def test_a_policy_cannot_be_edited():

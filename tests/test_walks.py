@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from small_parts import Bright, LowBits, Noise
@@ -41,6 +43,31 @@ def test_every_frame_of_a_walk_carries_the_same_mark_under_one_signature(house, 
     (leaf,) = house.leaves()
     assert leaf["outcome"] == "released"
     assert leaf["output_sha256"] == released.sealed.sha256
+
+
+def test_a_gif_that_keeps_the_mark_is_released_and_one_that_loses_it_is_not(house, tmp_path):
+    from sdk import Registry
+    from sdk.manifests import read_manifests
+
+    gif = {"output": {"media_type": "image/gif"}}
+    with pytest.raises(MarkError):  # the lowest bits do not survive 256 colours
+        walk(walking(house, **gif), ONE, OTHER, frames=3, to=tmp_path / "lost.gif")
+    assert not (tmp_path / "lost.gif").exists()
+    kept = walking(house, **gif, watermark={"plugin": "tile"})
+    released = walk(
+        kept,
+        replace(ONE, width=256, height=256),
+        replace(OTHER, width=256, height=256),
+        frames=3,
+        to=tmp_path / "w.gif",
+    )
+    data = (tmp_path / "w.gif").read_bytes()
+    assert data[:6] == b"GIF89a"
+    assert b"XMP DataXMP" in data
+    assert read_manifests(data, "image/gif")
+    tile = Registry().make("watermark", "tile", {})
+    marks = {tile.detect(frame).payload for frame in decode_frames(data)}
+    assert marks == {released.sealed.marked.payload}
 
 
 def test_a_walk_there_and_back_ends_beside_where_it_began(house, tmp_path):
@@ -113,6 +140,17 @@ def test_animations_that_nobody_plays_are_refused(count: int, fps: int):
     frame = np.zeros((16, 16, 3), np.uint8)
     with pytest.raises(OutputError, match="frames"):
         encode_frames([frame] * count, fps=fps)
+
+
+def test_a_gif_shows_its_frames_in_order_with_its_packet_inside():
+    frames = [np.full((16, 16, 3), 40 * i, np.uint8) for i in range(4)]
+    frames[2][:8] = (200, 10, 10)
+    packet = b"<x:xmpmeta/>" * 30
+    data = encode_frames(frames, fps=8, xmp=packet, media_type="image/gif")
+    assert packet in data
+    assert all(map(np.array_equal, decode_frames(data), frames))
+    with pytest.raises(OutputError, match=r"image/webp or image/gif"):
+        encode_frames(frames, fps=8, media_type="video/mp4")
 
 
 def test_a_damaged_animation_is_an_error_of_ours():
