@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sdk.cli_audit import estimators_for, halves
 from sdk.cli_audit_run import audit
-from sdk.terminal import AsJson, answer, errors, say
+from sdk.terminal import REFUSED, AsJson, answer, errors, leave, say
+
+if TYPE_CHECKING:
+    from sdk.types import JSON
 
 __all__ = ["audit"]
 
@@ -53,6 +56,37 @@ def import_(
         answer({"file": str(output), "groups": len(tally.groups), "pictures": total})
     else:
         say(f"wrote    {output}: {total:,} pictures in {len(tally.groups):,} groups")
+
+
+@audit.command()
+def copies(
+    pictures: Annotated[list[Path], typer.Argument(help="Picture files.")],
+    index: Annotated[str, typer.Option(help="A folder that sdk_auditor_copies.build wrote.")] = "",
+    fail_at: Annotated[float, typer.Option(help="Exit 6 at this score or more.")] = 2.0,
+    as_json: AsJson = False,
+) -> None:
+    """Name the nearest training or reference picture of each file, and how near it is."""
+    from sdk.inputs import InputImage
+    from sdk.pixels import Picture
+    from sdk.registry import Registry
+    from sdk.request import Request
+
+    rows: list[JSON] = []
+    with errors(as_json):
+        part = Registry().make("auditor", "copies", {"index": index} if index else {})
+        for path in pictures:
+            picture = Picture(InputImage.open(path).pixels)
+            found = [*part.audit(picture, Request(prompt="a picture"))]
+            score = round(found[0].score, 6) if found else None
+            note = found[0].note if found else "nothing in it to compare"
+            rows.append({"file": str(path), "score": score, "nearest": note})
+            if not as_json:
+                say(f"{'none ' if score is None else f'{score:.3f}'}  {path}: {note}")
+    if as_json:
+        answer(rows)
+    scores = [float(row["score"] or 0) for row in rows]  # type: ignore[index, call-overload, arg-type]
+    if any(score >= fail_at for score in scores):
+        leave(REFUSED)
 
 
 @audit.command("sample")

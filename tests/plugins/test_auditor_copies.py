@@ -175,3 +175,64 @@ def test_bits_are_counted_up_to_all_of_them() -> None:
     zero = np.zeros((1, 32), np.uint8)
     assert differing_bits(zero, zero[0] ^ 255)[0] == 256
     assert differing_bits(zero, np.eye(1, 32, dtype=np.uint8)[0])[0] == 1
+
+
+def test_a_large_index_finds_what_comparing_with_all_finds() -> None:
+    from sdk_auditor_copies.pdq import differing_bits
+    from sdk_auditor_copies.search import Buckets, Cells
+
+    chance = np.random.default_rng(0)
+    features = chance.standard_normal((6000, 128), np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    hashes = chance.integers(0, 256, (6000, 32), np.uint8)
+    cells, buckets = Cells(features), Buckets(hashes)
+    for at in range(0, 6000, 300):
+        query = features[at : at + 1] + 0.02 * chance.standard_normal((1, 128), np.float32)
+        query /= np.linalg.norm(query)
+        found, cosine = cells.nearest(query.astype(np.float32))
+        assert found == int((features @ query[0]).argmax()) == at
+        assert cosine == pytest.approx(float(features[at] @ query[0]), abs=1e-5)
+        bits = np.unpackbits(hashes[at])
+        bits[chance.permutation(256)[:31]] ^= 1
+        near = np.packbits(bits)
+        assert buckets.nearest(near[None]) == (at, 31)
+        assert int(differing_bits(hashes, near).argmin()) == at
+    assert buckets.nearest(chance.integers(0, 256, (1, 32), np.uint8))[1] > 31
+
+
+@pytest.mark.parametrize("times", [1, 10, 100])
+def test_injected_duplicates_are_found_however_often_they_stand_in_the_index(times: int) -> None:
+    from sdk_auditor_copies.index import Entry, Index
+
+    chance = np.random.default_rng(1)
+    features = chance.standard_normal((2000, 128), np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    hashes = chance.integers(0, 256, (2000, 32), np.uint8)
+    features[:times], hashes[:times] = features[0], hashes[0]
+    names = ["copy" if at < times else "other" for at in range(2000)]
+    papers = [Entry(id=name, licence="CC0-1.0", caption="") for name in names]
+    match = Index(papers, hashes, features, "00" * 32).nearest(hashes[:1], features[:1])
+    assert (match.by_features.id, match.by_pdq.id, match.bits) == ("copy", "copy", 0)
+
+
+def test_sdk_audit_copies_names_the_nearest_picture_and_can_fail(
+    index: Path, tmp_path: Path
+) -> None:
+    import json
+
+    from shell import run as sdk
+
+    drawing(3).save(tmp_path / "copy.png")
+    Image.new("RGB", (64, 64), "white").save(tmp_path / "blank.png")
+    files = [str(tmp_path / "copy.png"), str(tmp_path / "blank.png")]
+    said = sdk("audit", "copies", *files, "--index", str(index), "--json")
+    assert said.exit_code == 0, said.output
+    copy, blank = json.loads(said.stdout)
+    assert copy["score"] >= 0.9
+    assert "nearest: " in copy["nearest"]
+    assert (blank["score"], blank["nearest"]) == (None, "nothing in it to compare")
+    assert (
+        sdk("audit", "copies", files[0], "--index", str(index), "--fail-at", "0.9").exit_code == 6
+    )
+    assert sdk("audit", "copies", "none.png", "--index", str(index)).exit_code in (1, 2)
+    assert sdk("audit", "copies", files[0], "--index", str(tmp_path)).exit_code in (1, 2)
