@@ -32,11 +32,14 @@ def provenance(found: Evidence) -> Axis:
         if found.unread:
             reason = f"manifests in files of this kind ({harmless(found.unread)}) are not read"
             return Axis(state="absent", reason=reason + problem)
+        if found.damaged:
+            reason = f"nothing of C2PA is in the file, which is damaged ({harmless(found.damaged)})"
+            return Axis(state="absent", reason=reason + problem)
         return Axis(state="absent", reason=f"the file carries no C2PA manifest{problem}")
     if found.store.remote_url:
         return Axis(
             state="remote",
-            reason="the file names a manifest elsewhere, which is never fetched; give it as a file",
+            reason="the file names a manifest elsewhere, which is never fetched",
             more={"url": harmless(found.store.remote_url)},
         )
     return Axis(

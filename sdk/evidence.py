@@ -102,6 +102,8 @@ class Evidence:
     """What a second engine says, where one was asked."""
     unread: str = ""
     """The kind of file, where manifests in files of this kind are not read."""
+    damaged: str = ""
+    """Why the file cannot be read, where nothing of C2PA is in it."""
     repository_problem: str = ""
     """Why the repository could not be asked."""
 

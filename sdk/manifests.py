@@ -26,6 +26,8 @@ from sdk.types import JSON
 TRUST_PREFIXES = ("signingCredential.", "timeStamp.", "timeOfSigning.", "cawg.", "claimSignature.o")
 """Codes that say who signed and when, not whether something changed (`claimSignature.o` is
 outsideValidity); `timeStamp.mismatch` does say so."""
+_REMOTE = "Remote: must fetch remote manifests from url "
+"""How c2pa-python 0.38 says so; it has a class for that error and does not use it."""
 UNREADABLE = "manifest.unreadable"
 """Our own code: a manifest store is there, but cannot be parsed."""
 
@@ -132,12 +134,10 @@ def read_manifests(
         return None
     except c2pa.C2paError.NotSupported:
         return None
-    except c2pa.C2paError.RemoteManifest as exc:
-        return _unreadable(
-            f"the manifest lies elsewhere and is not fetched: {exc}", remote=str(exc)
-        )
     except (c2pa.C2paError, OSError, ValueError) as exc:
-        return _unreadable(str(exc))
+        said = str(exc)
+        remote = said if said.startswith(_REMOTE) else ""
+        return _unreadable(said, remote=remote.removeprefix(_REMOTE))
     try:
         return _store(_object(text), _object(extra))
     except (ValueError, KeyError, TypeError, RecursionError) as exc:

@@ -49,9 +49,11 @@ def second_opinion(path: str | Path, media_type: str) -> Opinion:
     import encypher_c2pa
 
     engine = f"{ENGINE} {version(ENGINE)}"
+    if not media_type:  # it would go by the file's name
+        return Opinion(engine=engine, says="failed", detail="an unknown kind of file")
     try:
         found = encypher_c2pa.verify(
-            str(path), media_type or None, no_default_trust=True, telemetry=False, online=False
+            str(path), media_type, no_default_trust=True, telemetry=False, online=False
         )
     except Exception as exc:  # noqa: BLE001  another engine may raise anything; it then failed
         return Opinion(
@@ -102,6 +104,8 @@ def compared(axis: Axis, opinion: Opinion) -> Axis:
         "detail": opinion.detail,
     }
     views = "agrees" if agrees else f"DISAGREES and says {opinion.says}"
+    if opinion.says == "failed":
+        views = f"could not tell ({opinion.detail})"
     return Axis(
         state=axis.state,
         reason=f"{axis.reason}; {opinion.engine} {views}",

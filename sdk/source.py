@@ -50,6 +50,17 @@ class Source:
         """Whether `data` is the whole file."""
         return len(self.data) == self.size
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether no manifest can be in it, nor a word of where one lies.
+
+        Every way to put one there writes one of these names (C2PA 2.2, appendix A); PDF and JPEG XL
+        may pack them.
+        """
+        named = any(name in self.data for name in (b"c2pa", b"C2PA", b"provenance"))
+        packs = self.media_type in ("application/pdf", "image/jxl")
+        return self.is_whole and not named and not packs
+
     def manifests(self, anchors: bytes, identities: bytes = b"") -> ManifestStore | None:
         """Read the manifest store, judged under these roots.
 

@@ -28,7 +28,7 @@ from sdk.errors import SDKError
 from sdk.evidence import Detector, Entry, Evidence, Finder, stamp
 from sdk.headline import exit_code, headline
 from sdk.jumbf import manifest_store
-from sdk.manifests import ManifestStore
+from sdk.manifests import ManifestStore, State
 from sdk.pixel_evidence import look
 from sdk.report import Axis, Report, harmless
 from sdk.second_opinion import Opinion, compared, second_opinion
@@ -114,6 +114,8 @@ class _Judge:
         """Gather what the file says by itself."""
         source, listed = self._source, self._trust.identities
         found = self.judged(source.manifests)
+        if found.store is not None and found.store.state is State.UNREADABLE and source.is_bare:
+            found = replace(found, store=None, damaged=found.store.statuses[0].explanation)
         claimed = found.store is not None and bool(identities(found.store))
         return replace(
             found,

@@ -103,8 +103,15 @@ def credential(tmp_path_factory: pytest.TempPathFactory) -> SigningCredential:
     return SigningCredential.development(tmp_path_factory.mktemp("home"))
 
 
-def signed(name: str, credential: SigningCredential) -> bytes:
-    media_type, make = MADE[name]
+def jpg() -> bytes:
+    made = io.BytesIO()
+    Image.frombytes("L", (16, 8), CONTENT[:128]).save(made, "JPEG")
+    return made.getvalue()
+
+
+def signed(name: str, credential: SigningCredential, elsewhere: str = "") -> bytes:
+    """Sign one of `MADE`; with `elsewhere` only the address of the manifest is put into it."""
+    media_type, make = MADE.get(name, ("image/jpeg", jpg))
     action = {"action": "c2pa.created", "digitalSourceType": SOURCE}
     actions = {"label": "c2pa.actions.v2", "created": True, "data": {"actions": [action]}}
     manifest = {
@@ -115,6 +122,9 @@ def signed(name: str, credential: SigningCredential) -> bytes:
     info = c2pa.C2paSignerInfo(b"es256", credential.chain, credential.key, None)
     out = io.BytesIO()
     builder = c2pa.Builder(json.dumps(manifest), context=c2pa.Context.from_dict(plain))
+    if elsewhere:
+        builder.set_no_embed()
+        builder.set_remote_url(elsewhere)
     builder.sign(c2pa.Signer.from_info(info), media_type, io.BytesIO(make()), out)
     return out.getvalue()
 
@@ -146,6 +156,34 @@ def test_no_truncation_of_media_is_intact_or_an_error_of_another(
     for keep in range(1, len(data) - 1, max(1, len(data) // 25)):
         path.write_bytes(data[:keep])
         assert verify(path).exit_code in (3, 4), keep
+
+
+def test_a_manifest_that_lies_elsewhere_is_named_and_not_fetched(
+    tmp_path: Path, credential: SigningCredential
+) -> None:
+    url = "https://manifests.example.org/a.c2pa"
+    (tmp_path / "x.jpg").write_bytes(signed("jpg", credential, url))
+    report = verify(tmp_path / "x.jpg")
+    assert report.axes["provenance"].state == "remote"
+    assert report.axes["provenance"].more["url"] == url
+    assert report.axes["integrity"].state == "unchecked"
+    assert report.headline.startswith("Names a manifest that lies elsewhere")
+    assert report.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    "data", [b"<?xml version='1.0'?><MPD/>", b"RIFF\x04\0\0\0WAVEjunk", b"II*\0" + bytes(9)]
+)
+def test_a_damaged_file_without_a_word_of_c2pa_has_no_credentials(
+    tmp_path: Path, data: bytes
+) -> None:
+    (tmp_path / "x").write_bytes(data)
+    report = verify(tmp_path / "x")
+    assert report.axes["provenance"].state == "absent"
+    assert report.exit_code == 3
+    (tmp_path / "x").write_bytes(data + b"c2pa")
+    if "damaged" in report.axes["provenance"].reason:
+        assert verify(tmp_path / "x").axes["integrity"].state == "unreadable"
 
 
 def test_media_have_no_thumbnail_and_no_pixels_and_that_is_no_error(

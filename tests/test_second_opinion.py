@@ -97,6 +97,20 @@ def test_a_disagreement_is_said_in_capitals() -> None:
     assert axis.state == "intact"
 
 
+def test_an_engine_that_could_not_tell_does_not_disagree() -> None:
+    opinion = Opinion(engine="other 1", says="failed", detail="no reader for this")
+    axis = compared(Axis(state="intact", reason="fine"), opinion)
+    assert axis.reason == "fine; other 1 could not tell (no reader for this)"
+    assert axis.more["second_opinion"]["agrees"] is False
+
+
+def test_a_file_of_no_known_kind_is_not_judged_by_its_name(tmp_path: Path, signer) -> None:
+    (tmp_path / "words.jpg").write_bytes(b"words")
+    report = verify(tmp_path / "words.jpg", second=True)
+    assert report.axes["integrity"].more["second_opinion"]["says"] == "failed"
+    assert "unknown kind of file" in report.axes["integrity"].reason
+
+
 def test_without_the_extra_the_user_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "encypher_c2pa", None)
     with pytest.raises(VerifyError, match="extra 'engines'"):
