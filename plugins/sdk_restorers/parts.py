@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sdk_generators.folder import loaded, words_of
+from sdk_generators.folder import bundled, loaded, words_of
 
 from sdk import (
     BackendError,
@@ -140,19 +141,17 @@ class Restore:
                 f"the settings are {', '.join(sorted(_SETTINGS))}"
             )
         shared = {key: settings[key] for key in ("threads", "text_encoder") if key in settings}
-        made = {
-            name: Config.of({"model": settings.get(name, name), **shared}, name)
-            for name in ("denoise", "colourise")
+        self._parts: dict[str, Denoise | Colourise] = {
+            name: kind(Config.of({"model": settings.get(name, name), **shared}, name))
+            for name, kind in _KINDS.items()
+            if name in settings or (bundled(name) / "model_index.json").is_file()
         }
-        self._denoise, self._colourise = Denoise(made["denoise"]), Colourise(made["colourise"])
-        parts = (self._denoise.model, self._colourise.model)
-        self.model = Model(
-            name="restore",
-            version="+".join(part.version for part in parts),
-            sha256=parts[0].sha256,
-            licence=parts[0].licence,
-            source=" and ".join(f"{part.name} {part.sha256[:12]}" for part in parts),
-        )
+        if not self._parts:
+            raise BackendError(
+                "asked to mend pictures, found no bundled model; set denoise or colourise to a "
+                "folder that their trainers exported"
+            )
+        self.model = _together([part.model for part in self._parts.values()])
         self.capabilities = Capabilities(
             tasks=frozenset({_TASK}), multiple_of=1, min_side=32, max_side=4096
         )
@@ -173,15 +172,39 @@ class Restore:
         given = Picture(request.init_image.pixels)
         pixels = given.resized(request.width or given.width, request.height or given.height)
         works, said = asked_for(request.prompt)
+        if missing := sorted(works - self._parts.keys()):
+            raise RequestError(
+                f"asked to {missing[0]}, found no model for it; the source tree has one, or set "
+                f"{missing[0]} in the policy's backend to a folder that the trainer exported"
+            )
         if "denoise" in works:
-            pixels = self._denoise.refine(Picture(pixels), request, watch)
+            pixels = self._parts["denoise"].refine(Picture(pixels), request, watch)
         if "colourise" in works:
             if not is_grey(pixels):
                 raise RequestError(
                     "asked to colourise, found a picture with colours; give a grey one"
                 )
-            pixels = self._colourise.paint(pixels, said, watch)
+            part = self._parts["colourise"]
+            assert isinstance(part, Colourise)
+            pixels = part.paint(pixels, said, watch)
         return pixels
+
+
+_KINDS: dict[str, type[Denoise] | type[Colourise]] = {"denoise": Denoise, "colourise": Colourise}
+
+
+def _together(models: Sequence[Model]) -> Model:
+    """One model for all that may be used; several have a digest over theirs, one a line."""
+    if len(models) == 1:
+        return models[0]
+    lines = "".join(f"{model.sha256}  {model.name}\n" for model in models)
+    return Model(
+        name="restore",
+        version="+".join(model.version for model in models),
+        sha256=hashlib.sha256(lines.encode()).hexdigest(),
+        licence=" AND ".join(sorted({model.licence for model in models})),
+        source=" and ".join(f"{model.name} {model.sha256[:12]}" for model in models),
+    )
 
 
 def asked_for(prompt: str) -> tuple[frozenset[str], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,18 @@ def test_what_mending_has_not_is_refused(models, changes, message):
     asked = {"prompt": "denoise", "init_image": given(), **changes}
     with pytest.raises(RequestError, match=message):
         part.render([Request(**asked)], Quiet())
+
+
+def test_a_work_without_a_model_is_refused_by_name(models, monkeypatch, tmp_path: Path):
+    monkeypatch.setattr("sdk_restorers.parts.bundled", lambda name: tmp_path / name)
+    part = Registry().make("backend", "restore", {"denoise": models["denoise"]})
+    grey_one = InputImage(data=b"", media_type="image/png", pixels=grey())
+    request = Request(prompt="denoise", init_image=grey_one)
+    assert part.render([request], Quiet())[0].shape == grey().shape
+    with pytest.raises(RequestError, match="asked to colourise, found no model"):
+        part.render([replace(request, prompt="denoise and colourise")], Quiet())
+    with pytest.raises(PluginError, match="no bundled model"):
+        Registry().make("backend", "restore", {})
 
 
 @pytest.mark.parametrize(
