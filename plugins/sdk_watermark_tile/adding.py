@@ -23,8 +23,9 @@ _PLACES = 16
 """Gains change in so many steps from block to block."""
 _MOST = 63.0
 """Levels that fit into the mark's int16."""
-_PEAK, _LARGEST = 6.0, 8.0
-"""What a tile and a gain are held to; the bands' gains together stay below 9."""
+_PEAK, _LARGEST = 3.0, 8.0
+"""What a tile and a gain are held to.  Waves that meet in a point would be seen as a dot: what 3
+deviations cut off is 0.1 % of the energy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

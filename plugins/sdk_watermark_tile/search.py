@@ -157,9 +157,12 @@ class Search:
         return None
 
     def _correlate(self, x: Spectrum, basis: Basis, symmetries: Sequence[int]) -> Candidate:
-        """Look for each key's pilot; the strongest counts."""
+        """Look for each key's pilot; the strongest counts.
+
+        The low band alone is a second hypothesis with a quarter as many values.
+        """
         locks = [best_lock(x, key, symmetries) for key in self.keys]
-        self.hypotheses += len(locks) * len(symmetries) * len(BANK)
+        self.hypotheses += len(locks) * len(symmetries) * len(BANK) * 5 // 4
         index = max(range(len(locks)), key=lambda i: locks[i].z)
         self.best_z = max(self.best_z, locks[index].z)
         return Candidate(basis=basis, x=x, key=index, lock=locks[index])
