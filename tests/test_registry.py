@@ -70,7 +70,9 @@ def test_a_setting_the_plugin_does_not_know_is_refused():
 
 
 def test_a_kind_that_is_no_kind_is_refused():
-    with pytest.raises(PluginError, match="asked for a 'painter' part; the kinds are backend, "):
+    with pytest.raises(
+        PluginError, match="asked for a 'painter' part; the kinds are rewriter, backend, "
+    ):
         Registry().make("painter", "noise")
 
 
