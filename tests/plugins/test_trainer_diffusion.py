@@ -162,6 +162,7 @@ def test_cancelling_keeps_the_last_checkpoint(start: Path, tmp_path: Path) -> No
     assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] == 4
 
 
+@pytest.mark.slow
 def test_training_makes_the_loss_smaller(start: Path, tmp_path: Path) -> None:
     trainer(start, steps=100, sheet_every=0, checkpoint_every=100).train(
         Shapes(), tmp_path, Quiet()
@@ -190,6 +191,7 @@ def test_a_start_that_is_not_there_is_named(tmp_path: Path) -> None:
         trainer(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 def test_the_codec_follows_the_pictures_and_goes_on_where_it_stopped(
     start: Path, tmp_path: Path
 ) -> None:
