@@ -1,9 +1,10 @@
 """How long the repository of manifests takes to find a file, by mark, pixels and fingerprint.
 
-    python benchmarks/recovery.py --rows 10000000 --folder /somewhere/with/10/GB [--json]
+    python benchmarks/recovery.py --rows 10000000 --folder /somewhere/with/12/GB [--manifest 64]
 
-Fills an SQLite repository of today's layout with random rows (manifests of 64 bytes stand for the
-real 5 KB, which look-ups read only of what they find), then asks through `sdk.credentials`.  Each
+Fills an SQLite repository of today's layout with random rows, then asks through `sdk.credentials`.
+`--manifest` is the size in bytes of what stands for a manifest and for its span; a real one has
+5,000, of which look-ups read those that they find.  Each
 question is asked twice; `first` is with whatever the machine had in memory, `warm` is the second
 time.  Wall time of one thread, in microseconds.  A folder that holds a filled repository of as many
 rows is used again.
@@ -35,18 +36,20 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rows", type=int, default=1_000_000)
     options.add_argument("--folder", type=Path, required=True)
+    options.add_argument("--manifest", type=int, default=64)
     options.add_argument("--json", action="store_true")
     given = options.parse_args()
-    path = given.folder / f"recovery-{given.rows}.db"
+    path = given.folder / f"recovery-{given.rows}-{given.manifest}.db"
     filled = 0.0
     if not path.exists():
         began = time.monotonic()
-        _fill(path, given.rows)
+        _fill(path, given.rows, bytes(given.manifest))
         filled = time.monotonic() - began
     with Repository.read(path) as repository:
         found = _ask(repository, given.rows)
     document = {
         "rows": given.rows,
+        "manifest_bytes": given.manifest,
         "bytes": path.stat().st_size,
         "filled_s": round(filled),
         "microseconds": found,
@@ -68,7 +71,7 @@ def _columns(rows: int, chunk: int) -> tuple[np.ndarray, ...]:
     return tuple(seeded.integers(0, 256, (count, n), np.uint8) for n in (32, 32, BYTES, 8))
 
 
-def _fill(path: Path, rows: int) -> None:
+def _fill(path: Path, rows: int, store: bytes) -> None:
     Repository.open(path).close()
     fresh = path.with_suffix(".filling")
     path.rename(fresh)
@@ -83,7 +86,7 @@ def _fill(path: Path, rows: int) -> None:
     chunks = range(-(-rows // CHUNK))
     database.execute("BEGIN")
     for chunk in chunks:
-        _keep(database, _columns(rows, chunk))
+        _keep(database, _columns(rows, chunk), store)
     marks = np.concatenate([_columns(rows, chunk)[2] for chunk in chunks])
     _keep_prints(database, marks)
     for _, statement in indexes:
@@ -94,9 +97,8 @@ def _fill(path: Path, rows: int) -> None:
     fresh.rename(path)
 
 
-def _keep(database: sqlite3.Connection, columns: Sequence[np.ndarray]) -> None:
+def _keep(database: sqlite3.Connection, columns: Sequence[np.ndarray], store: bytes) -> None:
     digests, pixels, marks, payloads = (_split(column) for column in columns)
-    store = bytes(64)
     rows = zip(digests, pixels, marks, payloads, strict=True)
     database.executemany(
         "INSERT INTO credentials VALUES (?, 'image/png', ?, ?, 33, ?, ?, ?, ?)",
