@@ -37,19 +37,23 @@ def read_examples(items: Iterable[Item], everyday: float) -> tuple[list[Example]
         TrainError: nothing is left, or the pictures differ in size.
     """
     kept: list[Item] = []
-    excluded = 0
+    excluded: Counter[str] = Counter()
     for item in items:
         if item.excluded or item.pixels is None:
-            excluded += 1
+            excluded[item.excluded or "no picture"] += 1
         else:
             kept.append(item)
     if not kept:
-        raise TrainError(f"asked to train, found no usable picture ({excluded} were excluded)")
+        why = "; ".join(f"{count} {reason}" for reason, count in excluded.most_common(3))
+        raise TrainError(
+            f"asked to train, found no usable picture ({excluded.total()} were excluded: "
+            f"{why or 'there was none'}); mend the data set"
+        )
     sizes = {item.pixels.shape for item in kept if item.pixels is not None}
     if len(sizes) > 1:
         raise TrainError(f"asked for pictures of one size, found {sorted(sizes)}; resize them")
     count = Counter(item.concept or item.id for item in kept)
-    return [_example(item, count, everyday) for item in kept], excluded
+    return [_example(item, count, everyday) for item in kept], excluded.total()
 
 
 def _example(item: Item, count: Counter[str], everyday: float) -> Example:
