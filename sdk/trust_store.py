@@ -16,13 +16,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from sdk.durable import write_whole
 from sdk.errors import VerifyError
 from sdk.trust import KEPT, TrustList
-from sdk.trust_source import Taken
 from sdk.types import JSON
+
+if TYPE_CHECKING:
+    from sdk.trust_source import Taken  # urllib takes 20 ms, which `sdk verify` does not pay
 
 KINDS = ("signers", "tsas", "identities")
 """Who may sign, whose time-stamps count, who issues identities: never mixed."""
