@@ -144,7 +144,7 @@ def estimators_for(plan: Plan) -> dict[str, Answerer]:
 
 def _of_run(path: Path, ledger: Ledger) -> tuple[dict[str, JSON], list[Sample]]:
     from sdk.audits.assembling import report_of_run
-    from sdk.audits.running import Folder
+    from sdk.audits.folder import Folder
     from sdk.audits.samples import samples_of
     from sdk.audits.subject import attested
 

@@ -14,8 +14,8 @@ from sdk.terminal import AsJson, Stop, answer, errors, leave, note, say
 if TYPE_CHECKING:
     from sdk.audits.compare import Change
     from sdk.audits.estimating import Answerer
+    from sdk.audits.folder import Folder
     from sdk.audits.plans import Plan
-    from sdk.audits.running import Folder
     from sdk.config import Config
     from sdk.policy import Policy
     from sdk.types import JSON
@@ -104,7 +104,7 @@ def _drawn(
     quiet: bool,
 ) -> _Drawn:
     from sdk.audits.estimating import observed_policy
-    from sdk.audits.running import Folder
+    from sdk.audits.folder import Folder
     from sdk.audits.running import run as draw
     from sdk.config import open_ledger
     from sdk.pipeline import Studio

@@ -97,8 +97,8 @@ def sample_(
     as_json: AsJson = False,
 ) -> None:
     """Pick pictures of a run at random for people to label, and leave out what was answered."""
+    from sdk.audits.folder import Folder
     from sdk.audits.labels import sample
-    from sdk.audits.running import Folder
     from sdk.output import Placement
 
     with errors(as_json):
@@ -113,8 +113,8 @@ def sample_(
 def _labelled(
     file: Path, folder: Path, attribute: str, names: Mapping[str, str]
 ) -> tuple[str, int]:
+    from sdk.audits.folder import Folder
     from sdk.audits.labels import Labels
-    from sdk.audits.running import Folder
     from sdk.errors import AuditError
 
     run = Folder.read(folder)
@@ -137,7 +137,7 @@ def compare(
 ) -> None:
     """Compare two runs seed by seed, or two counts files group by group."""
     from sdk.audits.compare import compare_runs, compare_tallies
-    from sdk.audits.running import Folder
+    from sdk.audits.folder import Folder
     from sdk.audits.tally import Tally
     from sdk.audits.wording import changed
 

@@ -66,7 +66,7 @@ WINGS: dict[str, str] = {
         estimates sampling drift monitor
         counting intervals plain inversion multiple powered paired independent distances shrinkage
         agreement sizes statements joint tally tables plans estimating
-        running targets gathering results labels labelled limits assembling signing binding compare plots wording
+        folder running targets gathering results labels labelled limits assembling signing binding compare plots wording
         page paper samples subject writing costs
     """,
     "server": """

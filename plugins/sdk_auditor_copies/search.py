@@ -57,7 +57,10 @@ class Buckets:
         low = self._starts[rows, wanted].ravel()
         counts = self._starts[rows, wanted + 1].ravel() - low
         before = np.concatenate([[0], counts.cumsum()[:-1]])
-        return self._order[np.repeat(low - before, counts) + np.arange(counts.sum())]
+        found: NDArray[np.int32] = self._order[
+            np.repeat(low - before, counts) + np.arange(counts.sum())
+        ]
+        return found
 
 
 class Cells:

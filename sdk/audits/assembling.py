@@ -16,6 +16,7 @@ from typing import cast
 import numpy as np
 
 from sdk.audits.estimating import Answerer
+from sdk.audits.folder import Folder
 from sdk.audits.gathering import Gathered, gather, pair_tables
 from sdk.audits.joint import SEPARATOR
 from sdk.audits.labelled import validated, with_labels, with_shrunk
@@ -23,10 +24,10 @@ from sdk.audits.labels import labels_of
 from sdk.audits.limits import limits_of
 from sdk.audits.plans import Plan, Target
 from sdk.audits.results import Block, counted, pairs_of, shares_of
-from sdk.audits.running import Folder
 from sdk.audits.tally import Tally
 from sdk.audits.targets import described, target_row, target_table
 from sdk.canonical import canonical
+from sdk.energy import Spent
 from sdk.errors import AuditError
 from sdk.leaf import now
 from sdk.types import JSON
@@ -68,6 +69,7 @@ def report_of_run(folder: Folder, answerers: Mapping[str, Answerer]) -> dict[str
         "attributes": cast("list[JSON]", shares),
         "pairs": cast("list[JSON]", pairs),
         "summary": counted(shares),
+        "energy": [_spent(one) for one in folder.spent()],
         "evidence": {
             **evidence_of(lines),
             "labels": {name: dict(one.source) for name, one in labels.items()},
@@ -150,6 +152,19 @@ def evidence_of(lines: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:
         "observations": sum("refused" not in line for line in lines),
         "receipts": sum(bool(line.get("receipt")) for line in lines),
         "observations_sha256": digest_of([dict(line) for line in ordered]),
+    }
+
+
+def _spent(spent: Spent) -> dict[str, JSON]:
+    each, step = spent.per_picture, spent.per_megapixel_step
+    return {
+        "joules": round(spent.energy.joules, 3),
+        "pictures": spent.pictures,
+        "joules_per_picture": round(each, 6) if spent.pictures else None,
+        "joules_per_megapixel_step": round(step, 6) if spent.megapixel_steps else None,
+        "method": spent.energy.method,
+        "assumptions": spent.energy.assumptions,
+        "quality": spent.energy.quality,
     }
 
 

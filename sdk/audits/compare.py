@@ -17,12 +17,12 @@ from typing import cast
 import numpy as np
 
 from sdk.audits.estimating import Answerer
+from sdk.audits.folder import Folder
 from sdk.audits.gathering import answer_of, cell_of
 from sdk.audits.independent import independent
 from sdk.audits.intervals import wilson
 from sdk.audits.multiple import CONTROLS
 from sdk.audits.paired import p_within, paired
-from sdk.audits.running import Folder
 from sdk.audits.statements import Claim
 from sdk.audits.tally import Tally
 from sdk.errors import AuditError

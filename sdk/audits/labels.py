@@ -24,7 +24,7 @@ from typing import cast
 from sdk.audits.agreement import fleiss_kappa
 from sdk.audits.estimates import UNCLEAR
 from sdk.audits.estimating import Answerer
-from sdk.audits.running import PICTURES, Folder
+from sdk.audits.folder import PICTURES, Folder
 from sdk.audits.tables import rows_of_csv, text_of
 from sdk.errors import AuditError
 from sdk.output import Placement

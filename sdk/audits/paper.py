@@ -90,7 +90,7 @@ def _block(block: Mapping[str, Any], style: Mapping[str, Any]) -> list[Any]:
     for value, lines in lines_of(block):
         story.append(Paragraph(_safe(f"Share of {value}"), style["h3"]))
         story += [_plot(lines[at : at + ROWS], 0, 1) for at in range(0, len(lines), ROWS)]
-    story.append(_table(HEAD, rows_of(block), (95, 70, 42, 38, 40, 40, 78, 52, 40), style))
+    story.append(_table(HEAD, rows_of(block), (82, 62, 40, 36, 37, 37, 70, 50, 81), style))
     if again := [*second_rows(block)]:
         story.append(Paragraph(_safe(SECOND), style["p"]))
         story.append(_table(SECOND_HEAD, again, (115, 90, 50, 85, 40, 50, 65), style))

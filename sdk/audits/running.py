@@ -12,26 +12,24 @@ pictures.  A run that was killed goes on where it stopped.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 from sdk.audits.estimating import Answerer
-from sdk.audits.plans import Cell, Plan, plan_of
+from sdk.audits.folder import PICTURES, Folder
+from sdk.audits.plans import Cell, Plan
+from sdk.energy import Meter
 from sdk.errors import AuditError, Cancelled, Refused, SDKError
 from sdk.lanes import Outcome
 from sdk.ledger import Ledger
-from sdk.output import Placement, recover
+from sdk.output import recover
 from sdk.phases import Result
 from sdk.pipeline import Studio
 from sdk.request import Request
 from sdk.types import JSON, Finding, Watch
 
-HEAD, LINES, PICTURES = "run.json", "observations.jsonl", "pictures"
 MOST_FAILURES = 20
 """Pictures in a row that fail, for another reason than the policy, end the run."""
 
@@ -48,101 +46,6 @@ class Task:
     def id(self) -> str:
         """Name of the picture in the run."""
         return f"{self.cell.index:05d}-{self.number:06d}"
-
-
-class Folder:
-    """The folder of one run."""
-
-    def __init__(self, path: Path, head: Mapping[str, JSON]) -> None:
-        """Use `create` or `read`."""
-        self.path, self.head = path, head
-
-    @classmethod
-    def create(cls, path: Path, plan: Plan, head: Mapping[str, JSON]) -> Folder:
-        """Begin a run, or go on with the one that lies there.
-
-        Raises:
-            AuditError: another plan, policy or model was run there; what lies there is kept.
-        """
-        if (path / HEAD).exists():
-            folder = cls.read(path)
-            for what in ("plan_sha256", "policy", "model"):
-                if folder.head.get(what) != head.get(what):
-                    raise AuditError(
-                        f"asked to go on with {path}, found the run of another {what}; name "
-                        "another folder (what lies there is kept)"
-                    )
-            return folder
-        try:
-            (path / PICTURES).mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise AuditError(f"asked to run in {path}, found {exc.strerror}") from exc
-        whole = {**head, "plan": cast("JSON", plan.model_dump(mode="json"))}
-        text = json.dumps(whole, ensure_ascii=False, indent=1) + "\n"
-        Placement.stage(path / HEAD, text.encode()).release()
-        return cls(path, whole)
-
-    @classmethod
-    def read(cls, path: Path) -> Folder:
-        """Open the folder of a run.
-
-        Raises:
-            AuditError: no run lies there.
-        """
-        try:
-            head = json.loads((path / HEAD).read_text("utf-8"))
-            assert isinstance(head, dict)
-        except (OSError, ValueError, AssertionError) as exc:
-            raise AuditError(
-                f"asked for the run in {path}, found none ({exc}); make one with sdk audit run"
-            ) from exc
-        return cls(path, head)
-
-    @property
-    def plan(self) -> Plan:
-        """The plan of the run, checked again."""
-        return plan_of(cast("dict[str, object]", self.head["plan"]), "of the run")
-
-    def lines(self) -> list[dict[str, JSON]]:
-        """Every whole observation, in the order they were made; a torn last line is left out.
-
-        Raises:
-            AuditError: a line in the middle is broken, or a picture is noted twice.
-        """
-        try:
-            data = (self.path / LINES).read_bytes() if (self.path / LINES).exists() else b""
-        except OSError as exc:
-            raise AuditError(f"asked to read {self.path / LINES}, found {exc.strerror}") from exc
-        whole, _, _torn = data.rpartition(b"\n")
-        found: list[dict[str, JSON]] = []
-        for number, line in enumerate(whole.splitlines(), 1):
-            try:
-                row = json.loads(line)
-                assert isinstance(row["task"], str)
-            except (ValueError, AssertionError, KeyError, TypeError) as exc:
-                raise AuditError(
-                    f"asked to read {self.path / LINES}, found line {number} broken; restore it "
-                    "from a backup, or remove it to have the picture drawn again"
-                ) from exc
-            found.append(row)
-        names = [row["task"] for row in found]
-        if len(set(map(str, names))) != len(names):
-            raise AuditError(f"asked to read {self.path / LINES}, found a picture noted twice")
-        return found
-
-    def note(self, rows: Sequence[Mapping[str, JSON]]) -> None:
-        """Put observations on disk; a torn line of a killed run is cut off first."""
-        path = self.path / LINES
-        with path.open("ab+") as file:
-            end = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            data = file.read() if end else b""
-            if data and not data.endswith(b"\n"):
-                file.truncate(data.rfind(b"\n") + 1)
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def run(
@@ -162,16 +65,20 @@ def run(
         SDKError: twenty pictures in a row failed; the error of the last.
     """
     settle(plan, folder, answerers, ledger)
+    meter = Meter()
     done = {str(row["task"]) for row in folder.lines()}
     tasks = [task for task in tasks_of(plan) if task.id not in done]
     total = len(done) + len(tasks)
     watch.step(len(done), total)
     places = [folder.path / PICTURES / f"{t.id}.png" for t in tasks] if plan.keep_pictures else ()
     outcomes = studio.generate_many((_request(plan, task) for task in tasks), to=places)
-    with closing(cast("Generator[Outcome]", outcomes)):  # else a stopped run still writes pictures
-        return _collect(
-            zip(tasks, outcomes, strict=True), answerers, folder, watch, (len(done), total)
-        )
+    try:
+        with closing(cast("Generator[Outcome]", outcomes)):  # else a stopped run still draws
+            return _collect(
+                zip(tasks, outcomes, strict=True), answerers, folder, watch, (len(done), total)
+            )
+    finally:
+        folder.spend(meter.read(), len(done))
 
 
 def _collect(
@@ -270,6 +177,9 @@ def _observed(
     image = outcome.image
     sha256 = image.sealed.sha256
     head = _head(task, f"{outcome.call}-0", image.receipt, image.leaf_index, sha256)
+    asked = image.request
+    sides = (asked.width or 0) * (asked.height or 0) * (asked.steps or 0)
+    head["megapixel_steps"] = round(sides / 1e6, 6)
     return {**head, "values": values_of(image.sealed.marked.audited.findings, answerers)}
 
 

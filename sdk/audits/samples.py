@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import cast
 
+from sdk.audits.folder import PICTURES, Folder
 from sdk.audits.gathering import cell_of
 from sdk.audits.page import Sample
-from sdk.audits.running import PICTURES, Folder
 from sdk.types import JSON
 
 SIDE = 128

@@ -202,15 +202,29 @@ def _needed(asked: Asked, alpha: float, open_: NDArray[np.bool_]) -> Floats:
     if not open_.any():
         return needed
     at = np.clip(np.nan_to_num(answers.estimate, nan=0.5)[open_], 0, 1)
+    silent = np.broadcast_to((answers.abstained / answers.total)[:, None], target.shape)[open_]
+    nearest, farthest = _ends(at, target[open_], silent)
     wanted = np.minimum(
-        pictures_to_differ(at, target=target[open_], alpha=alpha),
-        pictures_to_equate(at, target=target[open_], margin=asked.margin, alpha=alpha),
+        pictures_to_differ(nearest, target=target[open_], alpha=alpha),
+        pictures_to_equate(farthest, target=target[open_], margin=asked.margin, alpha=alpha),
     )
     have = np.broadcast_to(answers.total[:, None], target.shape)[open_]
     if isinstance(answers, Answers):
         wanted = _inflated(answers, at, wanted, have, open_)
     needed[open_] = np.maximum(1.0, wanted - have)
     return needed
+
+
+def _ends(at: Floats, target: Floats, silent: Floats) -> tuple[Floats, Floats]:
+    """Where any number of pictures would leave the share, next to the target and farthest from it.
+
+    As many of them as now have no answer, and count for a value at one end and against it at the
+    other: a target between the two ends is never found to differ.
+    """
+    low = at * (1 - silent)
+    high = low + silent
+    farthest = np.where(np.abs(low - target) > np.abs(high - target), low, high)
+    return np.clip(target, low, high), farthest
 
 
 def _inflated(

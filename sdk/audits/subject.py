@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from sdk.audits.running import Folder
+from sdk.audits.folder import Folder
 from sdk.errors import AuditError, LedgerError
 from sdk.ledger import Ledger
 from sdk.types import JSON

@@ -64,7 +64,18 @@ def facts(results: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{counted['refused']:,} refused by the policy, {counted['missing']:,} not drawn",
         )
     )
+    found += [("Energy", _energy(spent)) for spent in results.get("energy", ())]
     return [*found, ("Method", _method(results["method"]))]
+
+
+def _energy(spent: Mapping[str, Any]) -> str:
+    step = spent["joules_per_megapixel_step"]
+    return (
+        f"{spent['joules']:,.0f} J for {spent['pictures']:,} pictures: "
+        f"{spent['joules_per_picture']:,.1f} J a picture"
+        + (f", {step:,.1f} J a megapixel-step" if step else "")
+        + f"; {spent['quality']}, by {spent['method']} ({spent['assumptions']})"
+    )
 
 
 def _method(method: Mapping[str, Any]) -> str:
@@ -103,25 +114,27 @@ def about(block: Mapping[str, Any]) -> list[str]:
 def lines_of(block: Mapping[str, Any]) -> Iterator[tuple[str, list[Line]]]:
     """Yield each value to plot with its lines; of two values the first is enough."""
     among = block["among"]
+    if len(block["groups"]) == 1 and len(among) > 2:
+        shares = block["groups"][0]["shares"]
+        yield "each value", [_line(share["value"], share) for share in shares]
+        return
     for at, value in enumerate(among[:1] if len(among) == 2 else among):
         rows = [(row["group"], row["shares"]) for row in block["groups"]]
         ordered = [
             (g, next((s for s in shares if s["value"] == value), shares[at])) for g, shares in rows
         ]
-        yield (
-            value,
-            [
-                Line(
-                    label=group,
-                    low=share["low"],
-                    high=share["high"],
-                    estimate=share["estimate"],
-                    target=share["target"],
-                    claim=share["claim"],
-                )
-                for group, share in ordered
-            ],
-        )
+        yield value, [_line(group, share) for group, share in ordered]
+
+
+def _line(label: str, share: Mapping[str, Any]) -> Line:
+    return Line(
+        label=label,
+        low=share["low"],
+        high=share["high"],
+        estimate=share["estimate"],
+        target=share["target"],
+        claim=share["claim"],
+    )
 
 
 HEAD = ("Group", "Value", "Pictures", "No answer", "Target", "Share", "Interval", "Claim", "More")
@@ -140,7 +153,7 @@ def rows_of(block: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
                 percent(share["estimate"]),
                 f"{percent(share['low'])} to {percent(share['high'])}",
                 share["claim"],
-                more(share),
+                more(share, row["abstained"]),
             )
 
 
@@ -199,7 +212,7 @@ def changed(change: Change) -> str:
     )
 
 
-def more(share: Mapping[str, JSON]) -> str:
+def more(share: Mapping[str, JSON], abstained: int = 0) -> str:
     """Return how many more pictures an undecided share needs, or why none would help."""
     if share["claim"] != "undecided":
         return ""
@@ -207,7 +220,13 @@ def more(share: Mapping[str, JSON]) -> str:
         return str(share["why"])
     if share["more_pictures"]:
         return f"about {share['more_pictures']:,} more"
-    return "more validation pictures, not more pictures" if not share["more_would_help"] else ""
+    if share["more_would_help"]:
+        return ""
+    return (
+        "answers for pictures that have none, not more pictures"
+        if abstained
+        else "more validation pictures, not more pictures"
+    )
 
 
 def percent(value: float | None) -> str:

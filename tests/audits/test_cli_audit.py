@@ -112,6 +112,13 @@ def test_a_report_of_a_run_is_written_and_computed_again(audited):
     checked = json.loads(sdk("audit", "verify", "nurse.json", "--run", "a-nurse", "--json").stdout)
     assert "come out of the run again" in checked["computed_again"]
     assert checked["ledger"]
+    (spent,) = json.loads((home / "nurse.json").read_text())["results"]["energy"]
+    assert spent["pictures"] == 16
+    assert spent["joules_per_picture"] > 0
+    assert spent["method"]
+    assert spent["assumptions"]
+    assert spent["quality"] in ("measured", "partly measured", "assumed")
+    assert "J a picture" in (home / "nurse.html").read_text()
     line = (home / "a-nurse" / "observations.jsonl").read_text()
     (home / "a-nurse" / "observations.jsonl").write_text(line.replace('"woman"', '"man"', 1))
     refused = sdk("audit", "verify", "nurse.json", "--run", "a-nurse")

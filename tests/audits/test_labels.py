@@ -12,12 +12,13 @@ from PIL import Image
 
 from sdk.audits.assembling import report_of_run
 from sdk.audits.estimating import estimators_of, observed_policy
+from sdk.audits.folder import Folder
 from sdk.audits.labelled import with_shrunk
 from sdk.audits.labels import Labels, labels_of, sample
 from sdk.audits.page import page
 from sdk.audits.paper import paper
 from sdk.audits.plans import parse_plan
-from sdk.audits.running import Folder, run
+from sdk.audits.running import run
 from sdk.errors import AuditError, OutputError
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -14,10 +14,11 @@ from sdk.audits.binding import bind, check_report
 from sdk.audits.compare import compare_runs
 from sdk.audits.costs import cost_of
 from sdk.audits.estimating import estimators_of, observed_policy
+from sdk.audits.folder import Folder
 from sdk.audits.page import page
 from sdk.audits.paper import paper
 from sdk.audits.plans import Target, parse_plan
-from sdk.audits.running import Folder, run
+from sdk.audits.running import run
 from sdk.audits.samples import samples_of
 from sdk.audits.signing import check, sign
 from sdk.audits.subject import attested

@@ -11,8 +11,9 @@ import pytest
 from small_parts import Hue, plugin
 
 from sdk.audits.estimating import estimators_of, observed_policy
+from sdk.audits.folder import Folder
 from sdk.audits.plans import load_plan, parse_plan
-from sdk.audits.running import Folder, run
+from sdk.audits.running import run
 from sdk.errors import AuditError, Cancelled, PluginError, PolicyError
 
 sys.path.insert(0, str(Path(__file__).parent))

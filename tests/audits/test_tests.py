@@ -230,3 +230,14 @@ def test_an_impossible_target_is_refused():
             decide(Counts.of([[5, 5]]), target, margin=0.05)
     with pytest.raises(AuditError, match="sum to"):
         total_variation([5, 5], [0.5, 0.6])
+
+
+def test_more_pictures_are_not_promised_where_those_without_an_answer_decide():
+    import math
+
+    from sdk.audits.statements import decide
+
+    half = decide(Counts.of([[85, 90]], abstained=[185]), target=0.5, margin=0.1)
+    assert math.isinf(half.needed[0, 0])  # half of the pictures are silent: any share may be true
+    some = decide(Counts.of([[30, 10]], abstained=[1]), target=0.5, margin=0.1)
+    assert not math.isinf(some.needed[0, 0])
