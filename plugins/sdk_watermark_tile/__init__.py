@@ -17,8 +17,9 @@ from sdk import Settings, Watermark, hookimpl
 
 from .arrays import mark_array
 from .part import TileWatermark
+from .tensors import detect_batch, embed_batch
 
-__all__ = ["TileWatermark", "mark_array", "watermark"]
+__all__ = ["TileWatermark", "detect_batch", "embed_batch", "mark_array", "watermark"]
 
 
 @hookimpl

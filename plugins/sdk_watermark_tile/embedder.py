@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .adding import Layer, add, fixed, levels, strips
+from .adding import Layer, fixed, levels, strips
+from .canvas import Canvas
 from .coding import decode
-from .image import BLOCK, Plane, box_mean, boxes, fitted, row_luma
+from .image import BLOCK, Plane, box_mean, boxes, fitted
 from .keys import BANK, DENSITIES, TILE, Key
 from .shape import LARGE, SMALL, headroom, visibility
 from .spectrum import (
@@ -30,6 +31,8 @@ from .spectrum import (
 )
 from .surrogate import pushed, reencoded
 from .tile import Spectrum, amplitude, coefficients, draw, informed, is_low
+
+C = TypeVar("C", bound=Canvas)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,23 +77,23 @@ _PUSH = np.float32(2.5)
 """Levels that pushing may add to a pixel."""
 
 
-class Embedder:
+class Embedder(Generic[C]):
     """One picture with one payload, ready to be marked with any effort."""
 
-    def __init__(self, pixels: NDArray[np.uint8], tiles: int, key: Key, payload: bytes) -> None:
-        self._pixels, self._tiles, self._key = pixels, tiles, key
+    def __init__(self, canvas: C, tiles: int, key: Key, payload: bytes) -> None:
+        self._canvas, self._tiles, self._key = canvas, tiles, key
         self._payload = payload
-        self._pitch = min(pixels.shape[:2]) / tiles
-        self._shrunk = boxes(pixels.shape, TILE * tiles)
+        self._pitch = min(canvas.shape) / tiles
+        self._shrunk = boxes(canvas.shape, TILE * tiles)
         self._threshold = LARGE if self._shrunk > 1 else SMALL
-        self._near = row_luma(pixels, TILE * tiles)
-        self._luma = fitted(self._near, pixels.shape, TILE * tiles)
-        self._nonce = key.nonce(payload, pixels[::8, ::8].tobytes())
+        self._near = canvas.near(TILE * tiles)
+        self._luma = fitted(self._near, canvas.shape, TILE * tiles)
+        self._nonce = key.nonce(payload, canvas.sample())
         self._seen = box_mean(sensitivity(self._luma), BLOCK // SPOT)
         self._host = spectrum(fold(residual(self._luma)))
 
-    def mark(self, effort: Effort) -> NDArray[np.uint8]:
-        """Return the marked pixels."""
+    def mark(self, effort: Effort) -> C:
+        """Return the marked picture."""
         low, high = visibility(self._luma, self._threshold, effort.smooth, effort.busy)
         reach = np.where(is_low(), np.mean(low * self._seen), np.mean(high * self._seen))
         reach = (reach * amplitude() * self._luma.size).astype(np.float32)
@@ -102,10 +105,10 @@ class Embedder:
         shift = headroom(self._luma, np.float32(effort.room) * np.hypot(low, high))
         if shift.any():
             layers.append(Layer(tile=np.ones_like(one), gain=shift))
-        height, width = (-(-n // grain) for n in self._pixels.shape[:2])
+        height, width = (-(-n // grain) for n in self._canvas.shape)
         marks = strips(layers, self._pitch / grain, TILE // BLOCK, (height, width))
         if self._shrunk > 1:
-            return add(self._pixels, marks, grain)
+            return self._canvas.marked(marks, grain)
         whole = levels(np.concatenate(list(marks)))
         luma, shaped = self._near, whole.copy()
         if self._tiles == DENSITIES[0]:
@@ -116,11 +119,11 @@ class Embedder:
         if effort.reach:
             whole = pushed(luma, whole, _PUSHED, effort.reach)
         np.clip(whole, shaped - _PUSH, shaped + _PUSH, out=whole)
-        return add(self._pixels, [fixed(whole)])
+        return self._canvas.marked([fixed(whole)], 1)
 
-    def survives(self, marked: NDArray[np.uint8], effort: Effort) -> bool:
+    def survives(self, marked: C, effort: Effort) -> bool:
         """Say whether the payload is read after rough re-encodings, with a lock to spare now."""
-        near = row_luma(marked, TILE * self._tiles)
+        near = marked.near(TILE * self._tiles)
         if self._lock(near) < self._threshold.lock:
             return False
         if not survives(near, marked.shape, self._tiles, self._key, self._payload, _SPARE):
@@ -131,13 +134,13 @@ class Embedder:
         worn = fitted(worn, worn.shape, TILE * self._tiles)
         return agreement(worn, self._key, self._payload) > 0
 
-    def readable(self, marked: NDArray[np.uint8]) -> bool:
+    def readable(self, marked: C) -> bool:
         """Say whether the payload can be read from the marked pixels as they are."""
-        luma = fitted(row_luma(marked, TILE * self._tiles), marked.shape, TILE * self._tiles)
+        luma = fitted(marked.near(TILE * self._tiles), marked.shape, TILE * self._tiles)
         return agreement(luma, self._key, self._payload) > 0
 
     def _lock(self, near: Plane) -> float:
-        luma = fitted(near, self._pixels.shape, TILE * self._tiles)
+        luma = fitted(near, self._canvas.shape, TILE * self._tiles)
         return best_lock(whiten(fold(residual(luma))), self._key, [0]).z
 
 

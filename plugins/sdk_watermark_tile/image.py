@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 Plane = NDArray[np.float32]
 
-_LUMA: Plane = np.array([0.299, 0.587, 0.114], np.float32)
-"""ITU-R BT.601, the Y of JFIF: what JPEG keeps best."""
+LUMA: Plane = np.array([299, 587, 114], np.float32)
+"""ITU-R BT.601, the Y of JFIF, what JPEG keeps best; in LUMA_UNIT, because sums of whole numbers
+below 2**24 are the same in any order."""
+LUMA_UNIT = 1000
 _STRIP = 1 << 16
 """Pixels worked on at once: what stays in the cache (2048 x 2048 luma in 6 instead of 15 ms)."""
 _ROWS = 8
@@ -50,10 +52,15 @@ def glimpse(pixels: NDArray[np.uint8], short: int) -> Plane:
     0.8 ms for 512 x 512, whatever the size of the picture.
     """
     height, width = pixels.shape[:2]
-    at = ((np.arange(short) + 0.5) * (min(height, width) / short)).astype(np.intp)
+    at = nearest(min(height, width), short)
     near = np.take(pixels.reshape(-1, 3), at[:, None] * width + at, axis=0)
-    luma: Plane = near.astype(np.float32) @ _LUMA
-    return luma
+    luma: Plane = near.astype(np.float32) @ LUMA
+    return luma * np.float32(1 / LUMA_UNIT)
+
+
+def nearest(side: int, short: int) -> NDArray[np.intp]:
+    """Return which of `side` pixels is nearest to each of `short` canonical ones."""
+    return ((np.arange(short) + 0.5) * (side / short)).astype(np.intp)
 
 
 def box_luma(pixels: NDArray[np.uint8], short: int) -> Plane:
@@ -64,8 +71,9 @@ def box_luma(pixels: NDArray[np.uint8], short: int) -> Plane:
     strip = max(1, _STRIP // (columns * box * box))
     for top in range(0, rows, strip):
         part = pixels[top * box : (top + strip) * box, : columns * box]
-        luma = part.astype(np.float32) @ _LUMA
+        luma = part.astype(np.float32) @ LUMA
         out[top : top + strip] = box_mean(luma, box)
+    out *= np.float32(1 / LUMA_UNIT)
     return out
 
 
@@ -79,11 +87,11 @@ def row_luma(pixels: NDArray[np.uint8], short: int) -> Plane:
     for row in (box // 4, 3 * box // 4):
         part = pixels[row::box, : columns * box][:rows]
         for top in range(0, rows, _ROWS):
-            wide[top : top + _ROWS] += part[top : top + _ROWS].astype(np.float32) @ _LUMA
+            wide[top : top + _ROWS] += part[top : top + _ROWS].astype(np.float32) @ LUMA
     total = wide[:, 0::box].copy()
     for i in range(1, box):
         total += wide[:, i::box]
-    mean: Plane = total * np.float32(0.5 / box)
+    mean: Plane = total * np.float32(0.5 / box) * np.float32(1 / LUMA_UNIT)
     return mean
 
 

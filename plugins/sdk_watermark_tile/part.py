@@ -9,8 +9,9 @@ import numpy as np
 
 from sdk import Detection, MarkError, Pixels, PluginError, Presence, Transform
 
-from .embedder import EFFORTS, Embedder, survives
-from .image import row_luma
+from .canvas import Host
+from .embedder import EFFORTS, C, Embedder, survives
+from .image import Plane, row_luma
 from .keys import DEMO_KEY, DENSITIES, TILE, Key, read_key
 from .search import Hit, Search
 from .spectrum import SYMMETRIES
@@ -57,7 +58,15 @@ class TileWatermark:
         Raises:
             MarkError: the picture is too small, or the payload has another size.
         """
-        height, width = pixels.shape[:2]
+        return self.marked(Host(pixels), payload).pixels
+
+    def marked(self, canvas: C, payload: bytes) -> C:
+        """Return what `embed` does, of a picture whose pixels are elsewhere.
+
+        Raises:
+            MarkError: as `embed`.
+        """
+        height, width = canvas.shape
         short = min(height, width)
         if short < self.min_side:
             raise MarkError(
@@ -66,7 +75,7 @@ class TileWatermark:
             )
         if len(payload) != self.payload_bytes:
             raise MarkError(f"payload of {len(payload)} bytes; this mark has {self.payload_bytes}")
-        embedder = Embedder(pixels, density(short), self._keys[0], payload)
+        embedder = Embedder(canvas, density(short), self._keys[0], payload)
         for effort in EFFORTS:
             marked = embedder.mark(effort)
             if embedder.survives(marked, effort):
@@ -99,6 +108,14 @@ class TileWatermark:
                 note="a pilot is there, but its payload cannot be read",
             )
         return Detection(presence=Presence.ABSENT, log10_p=log10_p)
+
+    def glance(self, plane: Plane, shape: Sequence[int]) -> Detection | None:
+        """Return what the glimpse of a (height, width) picture shows; None for too little."""
+        search = Search(keys=self._keys)
+        if min(shape) < _DETECT_SIDE:
+            return None
+        hit = search.glance(plane, density(min(shape)))
+        return None if hit is None else _present(hit, search.log10_p())
 
     def is_weak(self, pixels: Pixels, found: Detection) -> bool:
         """Say whether re-encoding would erase the mark that `detect` found in these pixels.

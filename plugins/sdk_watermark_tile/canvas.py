@@ -1,0 +1,53 @@
+"""A picture to be marked, wherever its pixels are.
+
+All that is decided about a mark is decided on the host, from the canonical luma; what a canvas does
+to pixels is done in whole numbers, so that every canvas of one picture gets the same mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .adding import Fixed, add
+from .image import Plane, row_luma
+
+
+class Canvas(Protocol):
+    """One picture of 8-bit RGB."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+
+    def sample(self) -> bytes:
+        """Return every eighth pixel of every eighth row, R G B R G B …."""
+
+    def near(self, short: int) -> Plane:
+        """Return the luma as `image.row_luma` does, to the bit."""
+
+    def marked(self, marks: Iterable[Fixed], grain: int) -> Self:
+        """Return a new canvas with the marks added as `adding.add` does, to the bit."""
+
+
+class Host:
+    """An array."""
+
+    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+        self.pixels = pixels
+        self.shape: tuple[int, int] = (pixels.shape[0], pixels.shape[1])
+
+    def sample(self) -> bytes:
+        """See `Canvas`."""
+        return self.pixels[::8, ::8].tobytes()
+
+    def near(self, short: int) -> Plane:
+        """See `Canvas`."""
+        return row_luma(self.pixels, short)
+
+    def marked(self, marks: Iterable[Fixed], grain: int) -> Host:
+        """See `Canvas`."""
+        return Host(add(self.pixels, marks, grain))
