@@ -22,5 +22,5 @@ __all__ = ["GateFilter", "prompt_filter"]
 
 @hookimpl
 def prompt_filter(settings: Settings) -> PromptFilter:
-    """Make the gate; settings: `weights` (a .npz of your own), `allow`."""
+    """Make the gate; settings: `weights` (a .npz of your own), `allow`, `categories`."""
     return GateFilter(**settings)  # type: ignore[arg-type]

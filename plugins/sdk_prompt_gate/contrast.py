@@ -2,7 +2,7 @@
 
 Harmless and unsafe prompts that share their words ("a cook sharpens a knife", "a man stabs …"),
 by topic in contrast.toml and by language in contrast_languages.toml.  Translations of one sentence
-go to the same part, so that no part measures what another has seen.
+go to the same fold, so that none measures what another has seen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
-from .examples import SHARES, TEST, Example
+from .examples import HELD, Example, deal
 
 EVERYDAY = 1200
 """How many of the 7,200 everyday sentences are taken."""
@@ -33,8 +33,8 @@ def contrast(seed: int = 4) -> list[Example]:
 
 
 def held_out(examples: Iterable[Example]) -> list[Example]:
-    """What no part of training saw; variations are named in the source, as groups to report by."""
-    held = [e for e in examples if e.part == TEST]
+    """What training never saw; variations are named in the source, as groups to report by."""
+    held = [e for e in examples if e.fold == HELD]
     named = [replace(e, source=f"{e.source} {e.varied}".strip()) for e in held]
     return [*named, *held_languages()]
 
@@ -46,20 +46,20 @@ def held_languages() -> list[Example]:
         texts = [(p.format(t), False) for p in table["patterns"][4:] for t in table["things"]]
         texts += [(text, True) for text in table["unsafe"]]
         out += [
-            Example(text=text, unsafe=unsafe, source="languages", language=name, part=TEST)
+            Example(text=text, unsafe=unsafe, source="languages", language=name, fold=HELD)
             for text, unsafe in texts
         ]
     return out
 
 
 def _everyday(table: Mapping[str, Sequence[str]], dice: random.Random) -> Iterator[Example]:
-    """Adults with children at everyday things; what is done decides the part."""
-    part = [_part(dice) for _ in table["does"]]
+    """Adults with children at everyday things; what is done decides the fold."""
+    fold = [deal(dice) for _ in table["does"]]
     for _ in range(EVERYDAY):
-        which = dice.randrange(len(part))
+        which = dice.randrange(len(fold))
         does = table["does"][which].format(dice.choice(table["whom"]))
         text = f"{dice.choice(table['who'])} {does}{dice.choice(table['styles'])}"
-        yield Example(text=text, unsafe=False, source="everyday", part=part[which])
+        yield Example(text=text, unsafe=False, source="everyday", fold=fold[which])
 
 
 def _pairs(
@@ -70,10 +70,10 @@ def _pairs(
     dice: random.Random,
 ) -> Iterable[Example]:
     for text in harmless:
-        yield Example(text=text, unsafe=False, source=source, part=_part(dice))
+        yield Example(text=text, unsafe=False, source=source, fold=deal(dice))
     for text, category in zip(unsafe, unsafe_as, strict=True):
         kinds = (category,)
-        yield Example(text=text, unsafe=True, categories=kinds, source=source, part=_part(dice))
+        yield Example(text=text, unsafe=True, categories=kinds, source=source, fold=deal(dice))
 
 
 def _languages(table: dict[str, Any], dice: random.Random) -> Iterable[Example]:
@@ -87,10 +87,6 @@ def _languages(table: dict[str, Any], dice: random.Random) -> Iterable[Example]:
             "languages",
             random.Random(seed),
         )
-
-
-def _part(dice: random.Random) -> int:
-    return dice.choices(range(len(SHARES)), SHARES)[0]
 
 
 def _table(name: str) -> dict[str, Any]:

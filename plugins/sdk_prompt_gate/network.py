@@ -1,4 +1,4 @@
-"""What was learned: a small network on the encoder's views, a linear model on words, calibration.
+"""What was learned: small networks on the encoder's views, a linear model on words, calibration.
 
 Everything is read from one .npz (never a pickle) and runs in numpy.  `train.py` writes it.
 """
@@ -12,7 +12,7 @@ import math
 import re
 import unicodedata
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from sdk import PluginError
 
-from .encoder import Floats, Views
+from .encoder import Floats
 
 HEADS = ("unsafe", "sexual", "violence", "hate", "self_harm", "illegal")
 """Order of the outputs.  `unsafe` is over all, also what has no head of its own."""
-FORMAT = 1
+FORMAT = 2
+Tables = Mapping[str, NDArray[Any]]
 _TOKEN = re.compile(r"[^\W_]+")
 
 
@@ -62,20 +63,14 @@ class Gate:
 
     @property
     def thresholds(self) -> dict[str, float]:
-        """`at_1` and `at_5`, as training measured them; 1.0 where it did not."""
+        """`at_02`, `at_1` and `at_5`, as training measured them; 1.0 where it did not."""
         found = self.about.get("thresholds")
         known = found if isinstance(found, Mapping) else {}
-        return {name: float(known.get(name, 1.0)) for name in ("at_1", "at_5")}
+        return {name: float(known.get(name, 1.0)) for name in ("at_02", "at_1", "at_5")}
 
-    def logits(self, views: Views, text: str) -> Floats:
-        """(6,) float32, uncalibrated: two parts network, one part words.
-
-        The words alone are weaker (AUROC .957 on look-alikes, the network .971), but wrong
-        elsewhere: together .978, and fewer harmless long prompts (.9 % for 1.9 %).
-        """
-        members = [self._member(f"m{i}", views) for i in range(self._members)]
-        network: Floats = np.mean(members, axis=0)
-        out: Floats = ((2 * network + self._lexical(text)) / 3).astype(np.float32)
+    def logits(self, views: Floats, text: str) -> Floats:
+        """(6,) float32, uncalibrated, from the encoder's (1024,) views and the words of a text."""
+        out = self.logits_many(views[None], [text])[0]
         if not np.isfinite(out).all():
             raise PluginError(
                 "asked the gate about a text, found a score that is not a finite number; "
@@ -83,19 +78,22 @@ class Gate:
             )
         return out
 
-    def _member(self, name: str, views: Views) -> Floats:
+    def logits_many(self, views: Floats, texts: Sequence[str]) -> Floats:
+        """(N, 6): half networks, half words; each is wrong elsewhere.
+
+        OVERT's look-alikes, near-copies held out: words AUROC .922, networks .951, together .961.
+        """
+        members = [self._member(f"m{i}", views) for i in range(self._members)]
+        words = np.array([self._lexical(text) for text in texts])
+        out: Floats = ((np.mean(members, axis=0) + words) / 2).astype(np.float32)
+        return out
+
+    def _member(self, name: str, views: Floats) -> Floats:
         w = self._w
-        whole = np.concatenate([views.sentence, views.pooled])
-        whole = (whole - w[f"{name}.mu"]) / w[f"{name}.sd"]
-        tokens = (views.tokens - w[f"{name}.tmu"]) / w[f"{name}.tsd"]
-        tokens = np.maximum(tokens @ w[f"{name}.t.weight"].T + w[f"{name}.t.bias"], 0)
-        heed = tokens @ w[f"{name}.a.weight"].T + w[f"{name}.a.bias"]
-        heed = np.exp(heed - heed.max(0))
-        heed /= heed.sum(0)
-        seen = np.concatenate([whole, (heed.T @ tokens).ravel(), tokens.max(0)])
-        hidden = np.maximum(w[f"{name}.h.weight"] @ seen + w[f"{name}.h.bias"], 0)
-        hidden = np.maximum(w[f"{name}.h2.weight"] @ hidden + w[f"{name}.h2.bias"], 0)
-        out: Floats = w[f"{name}.o.weight"] @ hidden + w[f"{name}.o.bias"]
+        x = (views - w[f"{name}.mu"]) / w[f"{name}.sd"]
+        x = np.maximum(x @ w[f"{name}.h.weight"].T + w[f"{name}.h.bias"], 0)
+        x = np.maximum(x @ w[f"{name}.h2.weight"].T + w[f"{name}.h2.bias"], 0)
+        out: Floats = x @ w[f"{name}.o.weight"].T + w[f"{name}.o.bias"]
         return out
 
     def _lexical(self, text: str) -> Floats:

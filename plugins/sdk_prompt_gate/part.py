@@ -15,11 +15,14 @@ from .languages import language
 from .network import HEADS, Gate
 from .restore import Restorer, sentence_case
 
-VERSION = "1"
+VERSION = "2"
 SENTENCE_WORDS = 5
 """A piece of a negative prompt from this many words is a sentence.  Shorter ones name what the
 picture shall not have ("blood, nude, bad anatomy"): the words there mean the opposite, and the
 plugin `lists` reads them."""
+
+LIKELY = 0.3
+"""A category is named in a finding's note from this probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,16 @@ class GateFilter:
         weights: a .npz that `sdk train prompt-filter` wrote; the shipped one by default.
         allow: phrases that are taken out of a text before it is judged, whole words, any case:
             what a tenant's own trade calls things ("kill screen", "breast pump").
+        categories: which of HEADS are reported; each needs a rule.
 
     Raises:
         PluginError: the extra `safety` is not installed as tested, a setting is of another kind,
             or the weights are no gate.
     """
 
-    def __init__(self, *, weights: str = "", allow: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *, weights: str = "", allow: Sequence[str] = (), categories: Sequence[str] = HEADS
+    ) -> None:
         if not isinstance(weights, str):
             raise PluginError(f"asked for weights {weights!r}; give the path of a .npz")
         self._allowed = _phrases(allow)
@@ -53,12 +59,12 @@ class GateFilter:
         self._gate = Gate(path)
         self._encoder = Encoder()
         self._restorer = Restorer(self._gate.counts)
-        self.categories: Sequence[str] = HEADS
+        self.categories: Sequence[str] = _named(categories)
         self.thresholds = self._gate.thresholds
         """Scores of `unsafe` that keep promises about harmless prompts, see train.py."""
 
     def inspect(self, request: Request) -> Sequence[Finding]:
-        """Return one finding per category: the worst over all texts of the request."""
+        """Return one finding for each category: the worst over all texts of the request."""
         texts = [("prompt", request.prompt), ("purpose", request.purpose)]
         texts += [("negative prompt", part) for part in _sentences(request.negative_prompt)]
         texts += [("LoRA name", self._known_words(name)) for name in request.loras]
@@ -102,7 +108,7 @@ class GateFilter:
             distribution=both,
             detector=f"gate {VERSION}",
             weights_sha256=self._gate.sha256,
-            note=f"the {place}, read as {worst.language}{how}",
+            note=f"the {place}, read as {worst.language}{how}{_nearest(worst.scores)}",
         )
 
     def _known_words(self, name: str) -> str:
@@ -110,6 +116,22 @@ class GateFilter:
         last = re.split(r"[/\\]", name)[-1].removesuffix(".safetensors")
         words = re.findall(r"[A-Z]?[a-z]{2,}|[A-Z]{3,}", last)
         return " ".join(word for word in words if word.lower() in self._gate.counts)
+
+
+def _nearest(scores: dict[str, float]) -> str:
+    """The likeliest category, where one is likely: what to tell who is refused."""
+    category = max(HEADS[1:], key=lambda head: scores[head])
+    return f"; nearest to {category}" if scores[category] >= LIKELY else ""
+
+
+def _named(categories: object) -> tuple[str, ...]:
+    if isinstance(categories, str) or not isinstance(categories, Sequence):
+        raise PluginError(f"asked for categories {categories!r}; give a list of names")
+    if not categories or any(name not in HEADS for name in categories):
+        raise PluginError(
+            f"asked for categories {list(categories)!r}; give some of {', '.join(HEADS)}"
+        )
+    return tuple(categories)
 
 
 def _phrases(allow: object) -> re.Pattern[str] | None:

@@ -14,10 +14,14 @@ from itertools import product
 
 from sdk import Reading, readings
 
+DISGUISED = 2
+"""Words with digits for letters from which a text is taken to be written so throughout."""
 MAX_RUN = 400
 """Letters of one run that are segmented; a longer one is no message."""
 _WORD = re.compile(r"[^\W_]+(?:[@$|€+!][^\W_]+)*|[@$][^\W_]+")
 _SIGN = re.compile(r"[0134578@$|€+!]")
+_LETTERS = tuple(str.maketrans("013457@$!|€+8", f"o{one}eastasiletb") for one in "il")
+"""As `sdk.reading` reads signs in words; here in bare numbers too."""
 
 
 class Restorer:
@@ -34,16 +38,21 @@ class Restorer:
         views = {reading.kind: reading for reading in reversed(readings(text))}
         if len(views) == 1:
             return text
-        plain = self._unsign(views.get("folded", views["raw"]), views, text)
+        folded = views.get("folded", views["raw"])
+        plain, disguised = self._unsign(folded, views, text)
+        if disguised >= DISGUISED:  # then numbers are words too: "4 m4n" is "a man"
+            plain, _ = self._unsign(folded, views, text, numbers=True)
         apart = [reading for reading in readings(plain) if reading.kind == "joined"]
         if apart:  # with digits as they are, and read as letters
             plain = min(map(self._close, apart), key=self._strangeness)
         return text if plain == text.lower() else plain
 
-    def _unsign(self, folded: Reading, views: Mapping[str, Reading], text: str) -> str:
-        """Read lookalikes, digits and signs as letters where that makes a word."""
+    def _unsign(
+        self, folded: Reading, views: Mapping[str, Reading], text: str, *, numbers: bool = False
+    ) -> tuple[str, int]:
+        """Read lookalikes, digits and signs as letters where that makes a word; and of how many."""
         others = [views[kind] for kind in ("leet", "leet-l") if kind in views]
-        out, at = [], 0
+        out, at, disguised = [], 0, 0
         for word in _WORD.finditer(folded.text):
             span = slice(word.start(), word.end())
             out.append(folded.text[at : word.start()])
@@ -52,14 +61,18 @@ class Restorer:
                 read = word[0]
             else:
                 read = _unaccented(written, word[0])
-            if _SIGN.search(read) and read not in self._cost:
-                read = self._best(read, {reading.text[span] for reading in others})
+            if _SIGN.search(read) and (numbers or read not in self._cost):
+                choices = {reading.text[span] for reading in others}
+                choices |= {read.translate(table) for table in _LETTERS if numbers}
+                best = self._best(read, choices)
+                disguised += best != read
+                read = best
             out.append(read)
             at = word.end()
-        return "".join([*out, folded.text[at:]])
+        return "".join([*out, folded.text[at:]]), disguised
 
     def _best(self, written: str, choices: set[str]) -> str:
-        known = [choice for choice in choices if choice in self._cost]
+        known = [c for c in choices if c in self._cost and not any(map(str.isdigit, c))]
         if not known:  # "ki11": each 1 may be an i or an l
             known = [choice for choice in _mixtures(choices) if choice in self._cost]
         return min(known, key=self._cost.__getitem__, default=written)
@@ -97,12 +110,12 @@ class Restorer:
 
 
 def sentence_case(text: str) -> str:
-    """Lower case with a capital in front: how the gate reads every text.
+    """Lower case with a capital in front and no full stop: how the gate reads every text.
 
     Its training data are written in many ways, and case tells the source: read as written, an
     unsafe prompt lost 2.5 of 5.8 logits by lower case alone.
     """
-    lower = text.strip().lower()
+    lower = text.strip().rstrip(".").lower()
     return lower[:1].upper() + lower[1:]
 
 

@@ -2,22 +2,26 @@
 
     sdk train prompt-filter --data prompts --data-set file=prompts.jsonl.gz -o run
 
-Encodes every prompt, groups near-copies, holds out two parts, fits the members and the word
-weights on the rest, and calibrates on the one part; the other is left as `held-out.jsonl.gz` in
-the cache for `sdk bench safety`.  Needs the extras `safety`, `generate` (torch) and `train`
-(scikit-learn).  The same data and seeds give the same weights up to floating-point order.
+1. Encode every prompt, group near-copies, deal whole groups to five folds.
+2. Set the fold HELD aside: `held-out.jsonl.gz` in the cache, for `sdk bench safety`.
+3. Score each other fold with networks and words that were fitted on the rest.
+4. Fix calibration and thresholds on these scores: every one is of a prompt that was not fitted.
+5. Fit once more on all folds but HELD: these are the weights.
+
+Needs the extras `safety`, `generate` (torch) and `train` (scikit-learn).  The same data and seeds
+give the same weights up to floating-point order.
 """
 
 from __future__ import annotations
 
 import json
-import random
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,17 +29,21 @@ from numpy.typing import NDArray
 from sdk import DataError, TrainError, Watch
 
 from .contrast import contrast, held_out
-from .encoder import WEIGHTS_SHA256, Encoder, Floats, Views
-from .examples import CALIBRATE, PLAIN, TRAIN, Example, people, split, vary, write
-from .features import Encoded, encode, joined
-from .fitting import Place, fit_member, fit_words, importance, targets, tokens_of
+from .encoder import WEIGHTS_SHA256, Encoder, Floats
+from .examples import FOLDS, HELD, PLAIN, Example, people, split, vary, write
+from .features import encode
+from .fitting import fit_member, fit_words, importance, near_copies, targets
 from .network import FORMAT, HEADS, Gate
 from .restore import sentence_case
 
-CLUSTERS = 1500
-"""Groups of near-copies, by k-means on the sentence view; whole groups are dealt to the parts."""
-MAX_OF_A_KIND = 1000
+ALIKE = 0.8
+"""Cosine of sentence views above which two prompts are near-copies.  Grouping by 1,500 topics
+instead kept whole topics out of training, and asked for more than other people's prompts do."""
+LEAST_STRENGTH = 0.3
+"""Labels that are trusted less are not fitted."""
 MARGIN = 0.75
+
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,42 +77,81 @@ def train(
         TrainError: torch or scikit-learn is not installed.
         Cancelled: `watch` said so; what was encoded stays in `cache`.
     """
-    seen = _encode(given, cache, Stage(watch, 0.0, 0.3))
-    plain = split(given, _groups(seen))
+    seen = _encode(given, cache, Stage(watch, 0.0, 0.25))
+    plain = split(given, near_copies(seen, ALIKE))
     _check_covered(plain)
     varied, written = vary(plain), [*people(), *contrast()]
     examples = [*plain, *varied, *written]
-    places = joined(
-        seen,
-        _encode(varied, cache, Stage(watch, 0.3, 0.55)),
-        _encode(written, cache, Stage(watch, 0.55, 0.56)),
-    )
+    more = [_encode(e, cache, Stage(watch, 0.25, 0.35)) for e in (varied, written)]
+    whole = np.concatenate([seen, *more])
     write(cache / "held-out.jsonl.gz", held_out(examples))
-    fitted = [i for i, e in enumerate(examples) if e.part == TRAIN and e.strength >= 0.3]
-    kept, seen_in = [examples[i] for i in fitted], [places[i] for i in fitted]
-    tables = _fit(kept, seen_in, members, epochs, watch)
-    about: dict[str, object] = {
-        "format": FORMAT,
-        "heads": list(HEADS),
-        "encoder_sha256": WEIGHTS_SHA256,
-        "examples": {
-            "read": len(plain),
-            "varied": len(varied),
-            "written": len(written),
-            "trained_on": len(fitted),
-        },
-    }
     out.mkdir(parents=True, exist_ok=True)
+    data = _Data(examples, whole, members, epochs)
+    seen_by_others = np.zeros((len(examples), len(HEADS)), np.float32)
+    for number, fold in enumerate(FOLDS):
+        part = out / f"fold-{fold}.npz"
+        stage = Stage(watch, 0.35 + 0.125 * number, 0.475 + 0.125 * number)
+        if not part.exists():  # a run that was stopped goes on from here
+            _save(part, data.fit([other for other in FOLDS if other != fold], stage), _about())
+        rows = np.flatnonzero(data.folds == fold)
+        texts = [sentence_case(examples[i].text) for i in rows]
+        seen_by_others[rows] = Gate(part).logits_many(whole[rows], texts)
     target = out / "gate.npz"
-    tables["platt"] = np.array([[1.0] * len(HEADS), [0.0] * len(HEADS)], np.float32)
-    _save(target, tables, about)
-    held = _some([i for i, e in enumerate(examples) if e.part == CALIBRATE], examples)
-    calibrate(target, tables, about, [examples[i] for i in held], [places[i] for i in held])
+    tables = data.fit(FOLDS, Stage(watch, 0.85, 0.99))
+    about = _about() | {"examples": dict(Counter(e.varied or "as written" for e in examples))}
+    rows = np.flatnonzero(data.folds != HELD)
+    calibrate(target, tables, about, [examples[i] for i in rows], seen_by_others[rows])
     watch.step(1000, 1000)
     return target
 
 
-def _encode(examples: Sequence[Example], cache: Path, watch: Watch) -> Encoded:
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """Everything that is fitted on, and how."""
+
+    examples: Sequence[Example]
+    whole: Floats
+    """(N, 1024): what the encoder saw."""
+    members: int
+    epochs: int
+
+    @property
+    def folds(self) -> NDArray[np.int64]:
+        return np.array([e.fold for e in self.examples])
+
+    def fit(self, folds: Sequence[int], watch: Watch) -> dict[str, NDArray[Any]]:
+        """Networks and word weights from the examples of some folds, uncalibrated."""
+        rows = [
+            i
+            for i, e in enumerate(self.examples)
+            if e.fold in folds and e.strength >= LEAST_STRENGTH
+        ]
+        kept, x = [self.examples[i] for i in rows], self.whole[rows]
+        y, weight = targets(kept), importance(kept)
+        tables: dict[str, NDArray[Any]] = {"members": np.array(self.members)}
+        try:
+            counts, lexical = fit_words(kept, y, weight)
+            for seed in range(self.members):
+                stage = Stage(watch, seed / self.members, (seed + 1) / self.members)
+                fitted = fit_member(x, y, weight, seed=seed, epochs=self.epochs, watch=stage)
+                tables |= {f"m{seed}.{name}": table for name, table in fitted.items()}
+        except ImportError as exc:
+            raise TrainError(
+                f"asked to train the gate, found no {exc.name}; "
+                "run: pip install torch scikit-learn scipy"
+            ) from exc
+        tables |= {f"lex.{name}": table for name, table in lexical.items()}
+        tables["words"] = np.array("\n".join(counts))
+        tables["word_counts"] = np.array(list(counts.values()), np.int32)
+        tables["platt"] = np.array([[1.0] * len(HEADS), [0.0] * len(HEADS)], np.float32)
+        return tables
+
+
+def _about() -> dict[str, object]:
+    return {"format": FORMAT, "heads": list(HEADS), "encoder_sha256": WEIGHTS_SHA256}
+
+
+def _encode(examples: Sequence[Example], cache: Path, watch: Watch) -> Floats:
     """Encode texts as the gate reads them, in sentence case: case would tell the source."""
     texts = [sentence_case(e.text) for e in examples]
     return encode(Encoder(), texts, cache, watch)
@@ -112,51 +159,57 @@ def _encode(examples: Sequence[Example], cache: Path, watch: Watch) -> Encoded:
 
 def calibrate(
     target: Path,
-    tables: dict[str, NDArray[np.generic]],
+    tables: dict[str, NDArray[Any]],
     about: dict[str, object],
     held: Sequence[Example],
-    places: Sequence[Place],
+    logits: Floats,
 ) -> None:
-    """Add Platt scaling, thresholds and the languages' offsets, measured on the held-out part."""
-    gate = Gate(target)
-    logits = np.array(
-        [
-            gate.logits(views_of(place), sentence_case(e.text))
-            for e, place in zip(held, places, strict=True)
-        ]
-    )
+    """Write the weights with Platt scaling, thresholds and the languages' offsets.
+
+    `logits` are what networks and words said that were not fitted on the example.
+    """
     tables["platt"] = np.array([_platt(logits, held, head) for head in HEADS], np.float32).T
     _save(target, tables, about)
     gate = Gate(target)
     p = np.array([gate.probabilities(row, "en")["unsafe"] for row in logits])
-    about["thresholds"] = thresholds(p, held)
+    bounds = thresholds(p, held)
+    about |= {"thresholds": bounds, "reach_at_1": _reach(p, held, bounds["at_1"])}
+    about["auroc"] = _separation(p, held)
     _save(target, tables, about)
     about["language_offsets"] = _offsets(Gate(target), Encoder())
     _save(target, tables, about)
 
 
-def _some(held: Sequence[int], examples: Sequence[Example]) -> list[int]:
-    """Places of at most MAX_OF_A_KIND examples of every source, kind and label."""
-    kinds: Counter[str] = Counter()
-    out = []
-    for i in random.Random(3).sample(list(held), len(held)):
-        kind = _kind(examples[i])
-        kinds[kind] += 1
-        if kinds[kind] <= MAX_OF_A_KIND:
-            out.append(i)
-    return out
+def _reach(p: NDArray[np.float64], held: Sequence[Example], bound: float) -> dict[str, list[int]]:
+    """Source, variation and label → how many reach the bound, of how many."""
+    kinds = sorted({_kind(e) for e in held})
+    named = np.array([_kind(e) for e in held])
+    return {k: [int((p[named == k] >= bound).sum()), int((named == k).sum())] for k in kinds}
+
+
+def _separation(p: NDArray[np.float64], held: Sequence[Example]) -> dict[str, float]:
+    """AUROC of unsafe prompts against harmless ones of the same make."""
+    from sklearn.metrics import roc_auc_score
+
+    found = {}
+    for name in ("overt", "nibbler", "contrast", "languages"):
+        rows = [i for i, e in enumerate(held) if e.source.startswith(name) and not e.varied]
+        unsafe = [held[i].unsafe for i in rows]
+        if len(set(unsafe)) == 2:
+            found[name] = round(float(roc_auc_score(unsafe, p[rows])), 4)
+    return found
 
 
 def _kind(example: Example) -> str:
-    return f"{example.source} {example.varied} {example.unsafe}"
+    return f"{example.source} {example.varied} {'unsafe' if example.unsafe else 'harmless'}"
 
 
 def thresholds(p: NDArray[np.float64], held: Sequence[Example]) -> dict[str, float]:
     """`unsafe` scores that keep the promises about harmless prompts.
 
     `at_1`: at most 1 % of ordinary prompts, 2 % of long ones, of look-alikes and of
-    those about minorities and children reach it, and 5 % of those written to look unsafe.
-    `at_5`: five times as many.
+    those about minorities and children reach it, and 10 % of those written to look unsafe.
+    `at_5`: five times as many.  `at_02`: a fifth.
     """
 
     def of(*, sources: Sequence[str] = (), varied: str = "") -> NDArray[np.float64]:
@@ -173,10 +226,10 @@ def thresholds(p: NDArray[np.float64], held: Sequence[Example]) -> dict[str, flo
         (of(sources=("overt_benign",)), 0.02),
         (of(sources=("people",)), 0.02),
         (of(sources=("everyday",)), 0.02),
-        (of(sources=("contrast",)), 0.05),
+        (of(sources=("contrast",)), 0.10),
     )
     return {
-        f"at_{times}": round(
+        name: round(
             max(
                 threshold_at(scores, MARGIN * share * times)
                 for scores, share in groups
@@ -184,7 +237,7 @@ def thresholds(p: NDArray[np.float64], held: Sequence[Example]) -> dict[str, flo
             ),
             4,
         )
-        for times in (1, 5)
+        for name, times in (("at_02", 0.2), ("at_1", 1.0), ("at_5", 5.0))
     }
 
 
@@ -195,66 +248,15 @@ def threshold_at(benign: NDArray[np.float64], share: float) -> float:
     return float(np.nextafter(scores[allowed], np.inf))
 
 
-def views_of(place: Place) -> Views:
-    """The encoder's views as kept on disk."""
-    encoded, i = place
-    whole = np.asarray(encoded.whole[i], np.float32)
-    return Views(tokens=tokens_of(place), sentence=whole[:512], pooled=whole[512:])
-
-
 def _check_covered(examples: Sequence[Example]) -> None:
-    """Every head needs examples to fit and to calibrate."""
-    for part in (TRAIN, CALIBRATE):
-        seen = {c for e in examples if e.part == part and e.unsafe for c in e.categories}
+    """Every head needs examples in every fold that is fitted on."""
+    for fold in FOLDS:
+        seen = {c for e in examples if e.fold == fold and e.unsafe for c in e.categories}
         if missing := sorted(set(HEADS[1:]) - seen):
             raise DataError(
-                f"asked to train the gate, found no unsafe prompt of {', '.join(missing)} to "
-                f"{'fit' if part == TRAIN else 'calibrate'} with; add labelled prompts"
+                f"asked to train the gate, found no unsafe prompt of {', '.join(missing)} in a "
+                "fifth of the data; add labelled prompts"
             )
-
-
-def _fit(
-    examples: Sequence[Example],
-    places: Sequence[Place],
-    members: int,
-    epochs: int,
-    watch: Watch,
-) -> dict[str, NDArray[np.generic]]:
-    y, weight = targets(examples), importance(examples)
-    tables: dict[str, NDArray[np.generic]] = {"members": np.array(members)}
-    try:
-        counts, lexical = fit_words(examples, y, weight)
-        for seed in range(members):
-            stage = Stage(watch, 0.6 + 0.36 * seed / members, 0.6 + 0.36 * (seed + 1) / members)
-            fitted = fit_member(places, y, weight, seed=seed, epochs=epochs, watch=stage)
-            tables |= {f"m{seed}.{name}": table for name, table in fitted.items()}
-    except ImportError as exc:
-        raise TrainError(
-            f"asked to train the gate, found no {exc.name}; "
-            "run: pip install torch scikit-learn scipy"
-        ) from exc
-    tables |= {f"lex.{name}": table for name, table in lexical.items()}
-    tables["words"] = np.array("\n".join(counts))
-    tables["word_counts"] = np.array(list(counts.values()), np.int32)
-    return tables
-
-
-def _groups(seen: Encoded) -> list[int]:
-    try:
-        from sklearn.cluster import MiniBatchKMeans
-    except ImportError as exc:
-        raise TrainError(
-            "asked to train the gate, found no sklearn; run: pip install scikit-learn"
-        ) from exc
-    sentences = np.asarray(seen.whole[:, :512], np.float32)
-    means = MiniBatchKMeans(
-        min(CLUSTERS, len(sentences) // 4 or 1),
-        batch_size=4096,
-        n_init=1,
-        max_iter=30,
-        random_state=0,
-    )
-    return [int(group) for group in means.fit_predict(sentences)]
 
 
 def _platt(logits: Floats, held: Sequence[Example], head: str) -> tuple[float, float]:
@@ -264,7 +266,7 @@ def _platt(logits: Floats, held: Sequence[Example], head: str) -> tuple[float, f
     column = HEADS.index(head)
     yes = np.array([e.unsafe and (column == 0 or head in e.categories) for e in held])
     size = Counter(_kind(e) for e in held)
-    sides = Counter(kind.endswith("True") for kind in size)
+    sides = Counter(kind.endswith("unsafe") for kind in size)
     weight = [e.strength / (size[_kind(e)] * sides[e.unsafe]) for e in held]
     model = LogisticRegression(C=1e6, max_iter=1000)
     model.fit(logits[:, [column]], yes, sample_weight=np.array(weight) * len(held))
@@ -283,7 +285,7 @@ def _offsets(gate: Gate, encoder: Encoder) -> dict[str, float]:
     for name, table in languages.items():
         texts = [sentence_case(p.format(t)) for p in table["patterns"][:4] for t in table["things"]]
         views = [encoder.encode(encoder.tokenize(text)[0]) for text in texts]
-        unsafe = [gate.logits(v, t)[0] for v, t in zip(views, texts, strict=True)]
+        unsafe = gate.logits_many(np.array(views), texts)[:, 0]
         if name != "en":
             offsets[name] = round(max(0.0, float(np.quantile(unsafe, 0.97)) - bound), 3)
     return offsets

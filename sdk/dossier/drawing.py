@@ -15,7 +15,7 @@ def curves(named: Sequence[tuple[str, Sequence[tuple[float, float]]]], x: str, y
     for i, (name, points) in enumerate(named):
         colour = COLOURS[i % len(COLOURS)]
         parts.append(_line(points, colour, 2))
-        parts.append(_text(EDGE + 90, EDGE + SIDE - 10 - 14 * i, name, colour))
+        parts.append(_text(EDGE + SIDE - 70, SIDE - 10 - 14 * i, name, colour))
     return _whole("".join(parts), SIDE)
 
 
@@ -31,7 +31,7 @@ def reliability(points: Sequence[tuple[float, float, float, float]], x: str, y: 
 
 def bars(rows: Sequence[tuple[str, float, float, float]], colour: str = COLOURS[0]) -> str:
     """Horizontal bars of shares with intervals: (name, share, low, high)."""
-    parts, height, left, width = [], 20, 150, 300
+    parts, height, left, width = [], 20, 190, 300
     for i, (name, share, low, high) in enumerate(rows):
         top = 4 + i * height
         parts.append(_text(0, top + 13, name[:26], "#222"))
@@ -53,7 +53,7 @@ def _axes(x: str, y: str) -> str:
     frame = f'<rect x="{EDGE}" y="8" width="{SIDE}" height="{SIDE}" fill="none" stroke="#999"/>'
     ticks = "".join(
         _text(EDGE + SIDE * t - 6, SIDE + 24, f"{t:g}", "#555")
-        + _text(8, 12 + SIDE * (1 - t), f"{t:g}", "#555")
+        + _text(EDGE - 20, 12 + SIDE * (1 - t), f"{t:g}", "#555")
         for t in (0, 0.5, 1)
     )
     turned = f'transform="rotate(-90 9 {SIDE / 2 + 40})"'

@@ -171,7 +171,14 @@ def test_the_forward_pass_is_that_of_the_package():
     ours, theirs = encoder.Encoder(), USE(threads=1)
     for text in ("a red apple", "苹果在桌子上", "x", "ein Hund läuft über die lange Brücke " * 5):
         [ids] = ours.tokenize(text)
-        assert np.abs(ours.encode(ids).sentence - theirs.encode(text)).max() < 1e-5
+        assert np.abs(ours.encode(ids)[:512] - theirs.encode(text)).max() < 1e-5
+
+
+def test_texts_encoded_together_are_encoded_as_alone():
+    reader = encoder.Encoder()
+    parts = [reader.tokenize(text)[0] for text in ("a red apple", "x", "a boat on a quiet lake")]
+    alone = np.array([reader.encode(ids) for ids in parts])
+    assert np.abs(reader.encode_many(parts) - alone).max() < 1e-4
 
 
 def test_the_network_runs_as_it_was_trained():
@@ -183,18 +190,13 @@ def test_the_network_runs_as_it_was_trained():
         tables = {n.removeprefix("m0."): file[n] for n in file.files if n.startswith("m0.")}
     ours, reader = Gate(_shipped()), encoder.Encoder()
     [ids] = reader.tokenize("a small boat on a quiet lake")
-    views = reader.encode(ids)
-    whole = np.concatenate([views.sentence, views.pooled])[None]
-
-    class Held:
-        tokens, starts = views.tokens, np.array([0, len(views.tokens)])
-
-    Held.whole = whole
-    twin = fitting._network([(Held, 0)], np.random.default_rng(0))
+    views = reader.encode(ids)[None]
+    mu, sd = (tables.pop(name).astype(np.float32) for name in ("mu", "sd"))
+    twin = fitting.network()
     twin.load_state_dict({n: torch.from_numpy(t.astype(np.float32)) for n, t in tables.items()})
     twin.eval()
     with torch.no_grad():
-        expected = twin(*fitting.load([(Held, 0)], np.array([0]))).numpy()[0]
+        expected = twin(torch.from_numpy((views - mu) / sd)).numpy()
     assert ours._member("m0", views) == pytest.approx(expected, abs=1e-3)
 
 
@@ -228,6 +230,9 @@ def test_the_language_is_told(text, expected):
         ("kіll", "kill"),
         ("1girl, 8k", "1girl, 8k"),
         ("A Red Apple", "A Red Apple"),
+        ("4 r3d 4ppl3", "a red apple"),
+        ("4 red apple", "4 red apple"),
+        ("7 k1ll", "7 kill"),
         ("schöne Straße", "schöne Straße"),
         ("сок и хлеб", "сок и хлеб"),
     ],
@@ -262,7 +267,7 @@ def test_weights_without_a_table_are_an_error(tmp_path, table):
 
 
 def test_weights_with_other_heads_are_an_error(tmp_path):
-    about = np.array(json.dumps({"format": 1, "heads": ["unsafe"]}))
+    about = np.array(json.dumps({"format": 2, "heads": ["unsafe"]}))
     with pytest.raises(PluginError, match="heads"):
         Registry().make("prompt_filter", "gate", {"weights": changed(tmp_path, about=about)})
 
@@ -298,3 +303,16 @@ def test_other_encoder_weights_are_an_error(monkeypatch):
 def test_a_wrong_setting_is_an_error_that_names_it(bad):
     with pytest.raises(PluginError, match=next(iter(bad))):
         Registry().make("prompt_filter", "gate", bad)
+
+
+def test_a_policy_chooses_which_categories_are_reported():
+    part = GateFilter(categories=["unsafe"])
+    [finding] = part.inspect(Request(prompt=EXPLICIT))
+    assert finding.category == "unsafe"
+    assert "nearest to violence" in finding.note
+
+
+@pytest.mark.parametrize("categories", ["unsafe", [], ["nudity"], 5])
+def test_categories_that_the_gate_does_not_have_are_an_error(categories):
+    with pytest.raises(PluginError, match="categories"):
+        GateFilter(categories=categories)

