@@ -61,6 +61,9 @@ def second_opinion(path: str | Path, media_type: str) -> Opinion:
         )
     if not found.get("present"):
         return Opinion(engine=engine, says="absent")
+    failures = (found.get("validation_results") or {}).get("failure") or ()
+    if any(failure.get("code") == "manifest.inaccessible" for failure in failures):
+        return Opinion(engine=engine, says="absent", detail="the manifest lies elsewhere")
     parts = [f"{name} {found.get(name)}" for name in ("integrity", "signature", "hard_binding")]
     says = _SAYS.get(str(found.get("integrity")), "failed")
     return Opinion(engine=engine, says=says, detail=harmless(", ".join(parts)))

@@ -169,6 +169,9 @@ def test_a_manifest_that_lies_elsewhere_is_named_and_not_fetched(
     assert report.axes["integrity"].state == "unchecked"
     assert report.headline.startswith("Names a manifest that lies elsewhere")
     assert report.exit_code == 3
+    pytest.importorskip("encypher_c2pa", reason="the extra `engines` is not installed")
+    both = verify(tmp_path / "x.jpg", second=True)
+    assert both.axes["integrity"].more["second_opinion"]["agrees"]
 
 
 @pytest.mark.parametrize(
