@@ -10,6 +10,7 @@ an unmarked picture is called one.  New policies do better with `tile`.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import zlib
 from importlib import import_module
@@ -92,7 +93,7 @@ class InvisibleWatermark:
         decoder = self._library.WatermarkDecoder("bits", bits)
         found = decoder.decode(np.ascontiguousarray(pixels[..., ::-1]), self._method)
         frame = np.packbits(np.asarray(found, bool))
-        payload = frame[: self.payload_bytes].tobytes()
+        payload = (frame ^ _framed(b"\0" * self.payload_bytes))[: self.payload_bytes].tobytes()
         if not np.array_equal(frame, _framed(payload)):
             return Detection(presence=Presence.ABSENT)
         return Detection(
@@ -105,7 +106,14 @@ class InvisibleWatermark:
 
 
 def _framed(payload: bytes) -> NDArray[np.uint8]:
-    return np.frombuffer(payload + zlib.crc32(payload).to_bytes(_CHECK_BYTES, "big"), np.uint8)
+    """Payload and check, turned around by a fixed stream.
+
+    The library reads all ones or all zeros from many unmarked pictures, and CRC-32 of ffffffff is
+    ffffffff: without the stream, a photo that was brightened was once read as that payload.
+    """
+    frame = payload + zlib.crc32(payload).to_bytes(_CHECK_BYTES, "big")
+    stream = hashlib.shake_256(b"sdk invisible-watermark frame 1").digest(len(frame))
+    return np.frombuffer(frame, np.uint8) ^ np.frombuffer(stream, np.uint8)
 
 
 @hookimpl

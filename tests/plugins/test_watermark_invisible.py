@@ -1,5 +1,6 @@
 """invisible-watermark behind the contract: what is ours is tested without it, the rest with it."""
 
+import hashlib
 import sys
 import zlib
 from types import ModuleType, SimpleNamespace
@@ -57,12 +58,24 @@ def test_the_mark_keeps_the_contract_whatever_library_writes_it(stand_in, payloa
     check_watermark("invisible-watermark", settings, registry=registry())
 
 
-def test_the_frame_is_payload_and_crc_in_the_librarys_channel_order():
+STREAM = hashlib.shake_256(b"sdk invisible-watermark frame 1").digest(8)
+
+
+def test_the_frame_is_payload_and_crc_turned_around_in_the_librarys_channel_order():
     part = plugin.InvisibleWatermark(STAND_IN)
     marked = part.embed(sample(256, 256), ID)
     frame = np.packbits(marked[0, :64, 0] & 1).tobytes()
-    assert frame == ID + zlib.crc32(ID).to_bytes(4, "big")
+    plain = ID + zlib.crc32(ID).to_bytes(4, "big")
+    assert bytes(a ^ b for a, b in zip(frame, STREAM, strict=True)) == plain
     assert part.detect(marked).weak
+
+
+@pytest.mark.parametrize("level", [254, 255])
+def test_all_zeros_and_all_ones_are_no_mark(level):
+    """CRC-32 of ffffffff is ffffffff, and the library reads that from many unmarked pictures."""
+    part = plugin.InvisibleWatermark(STAND_IN)
+    flat = np.full((256, 256, 3), level, np.uint8)
+    assert part.detect(flat).presence is Presence.ABSENT
 
 
 def test_one_wrong_bit_is_no_mark():
@@ -100,4 +113,5 @@ def test_the_library_itself_keeps_the_contract_and_our_decoder_reads_it(monkeypa
     check_watermark("invisible-watermark", registry=registry())
     part = registry().make("watermark", "invisible-watermark")
     bits = decode(part.embed(sample(512, 384), ID), 64, "dwtDctSvd")
-    assert np.packbits(bits).tobytes()[:4] == ID
+    found = zip(np.packbits(bits).tobytes()[:4], STREAM[:4], strict=True)
+    assert bytes(a ^ b for a, b in found) == ID
