@@ -14,7 +14,7 @@ from sdk.policy import load
 
 def test_every_bundled_model_says_its_licence_and_what_it_draws():
     found = {model["name"]: model for model in bundled_models()}
-    assert {"starter", "vae", "gan", "dit", "style", "clip"} <= found.keys()
+    assert {"starter", "vae", "gan", "dit", "style", "clip", "denoise", "colourise"} <= found.keys()
     assert all(model["licence"] for model in found.values())
     size = sum(f.stat().st_size for f in models_folder().rglob("*") if f.is_file())
     assert size <= 60_000_000
