@@ -1,11 +1,12 @@
 """A small diffusion model of emoji persons, trained on data with a skew that we chose.
 
-    python benchmarks/skewed_generator.py --folder node_modules --out zoo
+    python benchmarks/skewed_generator.py --out zoo
 
-It learns to draw eight roles by Noto; the roles are such as the emoji estimator never saw.  A model
-is conditioned on the role alone, so whether a woman or a man comes out, and in which skin tone, is
-what it learned from how often each was in its data: 50/50, 70/30, 90/10, or half and half in both
-attributes with most women light and most men dark.  Two minutes a model on one core.
+It learns to draw eight roles by Noto (64 drawings, Apache-2.0, in skewed_drawings.npz); the roles
+are such as the emoji estimator never saw.  A model is conditioned on the role alone, so whether a
+woman or a man comes out, and in which skin tone, is what it learned from how often each was in its
+data: 50/50, 70/30, 90/10, or half and half in both attributes with most women light and most men
+dark.  Half a minute of one core for each model.
 
 Latents are the coordinates of the pictures along their own principal axes; the denoiser is an MLP
 that predicts the clean latent (Ho et al. 2020, arXiv:2006.11239; cosine schedule of Nichol and
@@ -15,7 +16,6 @@ Dhariwal 2021; sampled with DDIM, arXiv:2010.02502).
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -24,14 +24,15 @@ import torch
 from sdk_auditor_emoji.labels import gender_of, part_of, tone_of
 from torch import nn
 
-from sdk import Capabilities, Model, Registry
+from sdk import Capabilities, Model, Registry, hookimpl
 
 ROLES = (
     "teacher", "judge", "cook", "firefighter", "student", "supervillain", "construction worker",
     "shrugging",
 )  # fmt: skip
 SKEWS = ("50-50", "70-30", "90-10", "intersection")
-SIDE = 128
+DRAWINGS = Path(__file__).with_name("skewed_drawings.npz")
+SIDE = 256
 SMALL = 64
 AXES = 60
 WIDTH = 320
@@ -45,30 +46,33 @@ class Quiet:
         pass
 
 
-def drawings(folder, kept):
-    """Pictures (N, 64, 64, 3) of the eight roles with role, gender and tone."""
-    if not kept.exists():
-        rows = []
-        data = Registry().make("dataset", "icons", {"folder": folder, "sets": ["noto"]})
-        for item in data.items(Quiet()):
-            gender = gender_of(item.concept, item.labels) if not item.excluded else ""
-            role = item.concept.removeprefix("woman ").removeprefix("man ")
-            tone = tone_of(item.concept, item.labels)
-            if gender in ("woman", "man") and role in ROLES and tone in (*DARK, *LIGHT):
-                assert part_of(item.concept) == "test", role
-                rows.append((item.pixels, ROLES.index(role), gender, tone))
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        pixels, roles, genders, tones = map(np.array, zip(*rows, strict=True))
-        np.savez_compressed(kept, pixels=pixels, roles=roles, genders=genders, tones=tones)
-    with np.load(kept) as tables:
-        found = {name: tables[name] for name in tables.files}
-    halved = found["pixels"].reshape(-1, SMALL, 2, SMALL, 2, 3).mean((2, 4))
-    return halved.astype(np.float32), found["roles"], found["genders"], found["tones"]
+def drawings():
+    """Pictures (N, 64, 64, 3) of the eight roles with role, and whether of a woman, and dark."""
+    with np.load(DRAWINGS) as kept:
+        found = [kept[name] for name in ("pixels", "roles", "woman", "dark")]
+    return found[0].astype(np.float32), found[1].astype(np.int64), found[2], found[3]
 
 
-def weights_of(skew, roles, genders, tones):
+def draw_anew(folder):
+    """Write the drawings again from the icon packages in a node_modules folder."""
+    rows = []
+    data = Registry().make("dataset", "icons", {"folder": folder, "sets": ["noto"]})
+    for item in data.items(Quiet()):
+        gender = gender_of(item.concept, item.labels) if not item.excluded else ""
+        role = item.concept.removeprefix("woman ").removeprefix("man ")
+        tone = tone_of(item.concept, item.labels)
+        if gender in ("woman", "man") and role in ROLES and tone in (*DARK, *LIGHT):
+            assert part_of(item.concept) == "test", role
+            rows.append((item.pixels, ROLES.index(role), gender == "woman", tone in DARK))
+    pixels, roles, woman, dark = map(np.array, zip(*rows, strict=True))
+    halved = pixels.reshape(-1, SMALL, 2, SMALL, 2, 3).mean((2, 4)).round().astype(np.uint8)
+    np.savez_compressed(
+        DRAWINGS, pixels=halved, roles=roles.astype(np.int8), woman=woman, dark=dark
+    )
+
+
+def weights_of(skew, roles, woman, dark):
     """How often each drawing is shown in training."""
-    woman, dark = genders == "woman", np.isin(tones, DARK)
     if skew == "intersection":
         share = np.where(woman == dark, 0.1, 0.9)  # women light, men dark; each half and half
     else:
@@ -107,7 +111,7 @@ def alpha(at):
 
 
 class Skewed:
-    """The backend: draws a role in 128 × 128 pixels."""
+    """The backend: draws a role in 256 × 256 pixels."""
 
     def __init__(self, folder):
         kept = torch.load(Path(folder) / "model.pt", weights_only=True)
@@ -136,17 +140,23 @@ class Skewed:
             x = then.sqrt() * clean + (1 - then).sqrt() * noise
         flat = self.mean + (x * self.scale) @ self.axes
         pixels = flat.reshape(-1, SMALL, SMALL, 3).clamp(0, 255).round().byte().numpy()
-        return [np.kron(p, np.ones((2, 2, 1), np.uint8)) for p in pixels]
+        times = np.ones((SIDE // SMALL, SIDE // SMALL, 1), np.uint8)
+        return [np.kron(p, times) for p in pixels]
 
 
-def train(skew, folder, out, steps=STEPS):
+@hookimpl
+def backend(settings):
+    return Skewed(**settings)
+
+
+def train(skew, out, steps=STEPS):
     """Fit one model; what `out` holds already is kept."""
     target = out / skew / "model.pt"
     if target.exists():
         return
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    pictures, roles, genders, tones = drawings(folder, out / "drawings.npz")
+    pictures, roles, woman, dark = drawings()
     flat = torch.from_numpy(pictures.reshape(len(pictures), -1))
     mean = flat.mean(0)
     _, _, axes = torch.linalg.svd(flat - mean, full_matrices=False)
@@ -154,7 +164,7 @@ def train(skew, folder, out, steps=STEPS):
     latents = (flat - mean) @ axes.T
     scale = latents.std(0) + 1e-6
     latents = latents / scale
-    chances = torch.from_numpy(weights_of(skew, roles, genders, tones)).float()
+    chances = torch.from_numpy(weights_of(skew, roles, woman, dark)).float()
     net = Denoiser()
     how = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.0)
     pace = torch.optim.lr_scheduler.OneCycleLR(how, 2e-3, total_steps=steps)
@@ -172,23 +182,22 @@ def train(skew, folder, out, steps=STEPS):
         loss.backward()
         how.step()
         pace.step()
-        if step % 250 == 0 or step + 1 == steps:
-            print(
-                skew, step, f"{loss.item():.5f}", f"{time.process_time() - began:.0f} s", flush=True
-            )
+        if step % 500 == 0:
+            print(f"{skew} {step} {loss.item():.5f} {time.process_time() - began:.0f} s")
     target.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"net": net.state_dict(), "mean": mean, "axes": axes, "scale": scale}, target)
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--folder", default="node_modules")
+    parser.add_argument("--folder", help="node_modules: draw the 64 drawings again")
     parser.add_argument("--out", type=Path, default=Path("zoo"))
     parser.add_argument("--skews", nargs="*", default=SKEWS)
     asked = parser.parse_args()
+    if asked.folder:
+        draw_anew(asked.folder)
     for skew in asked.skews:
-        train(skew, asked.folder, asked.out)
-    (asked.out / "roles.json").write_text(json.dumps(ROLES))
+        train(skew, asked.out)
 
 
 if __name__ == "__main__":

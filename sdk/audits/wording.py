@@ -12,7 +12,11 @@ from sdk.types import JSON
 READ = (
     ("differs", "a test rejects that the share is the target, adjusted for all tests here"),
     ("equivalent", "tests reject that the share is farther from the target than the margin"),
-    ("undecided", "neither; the column says how many more pictures would probably decide it"),
+    (
+        "undecided",
+        "neither; the last column says how many more pictures would probably decide it, or why no "
+        "number of them would",
+    ),
 )
 """The three claims.  There is no fourth: whether a difference matters is for people to say."""
 
@@ -137,7 +141,17 @@ def _line(label: str, share: Mapping[str, Any]) -> Line:
     )
 
 
-HEAD = ("Group", "Value", "Pictures", "No answer", "Target", "Share", "Interval", "Claim", "More")
+HEAD = (
+    "Group",
+    "Value",
+    "Pictures",
+    "No answer",
+    "Target",
+    "Share",
+    "Interval",
+    "Claim",
+    "More needed",
+)
 
 
 def rows_of(block: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -217,16 +231,12 @@ def more(share: Mapping[str, JSON], abstained: int = 0) -> str:
     if share["claim"] != "undecided":
         return ""
     if share["why"]:
-        return str(share["why"])
+        return str(share["why"]).partition(";")[0]
     if share["more_pictures"]:
         return f"about {share['more_pictures']:,} more"
     if share["more_would_help"]:
         return ""
-    return (
-        "answers for pictures that have none, not more pictures"
-        if abstained
-        else "more validation pictures, not more pictures"
-    )
+    return "none: too many without an answer" if abstained else "none: too little validation"
 
 
 def percent(value: float | None) -> str:

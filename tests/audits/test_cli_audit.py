@@ -155,3 +155,95 @@ def test_bad_input_is_refused_in_our_words_and_nothing_is_lost(audited, words, s
     assert "Traceback" not in answer.output
     assert (home / "a-nurse" / "observations.jsonl").read_bytes() == before
     assert not list(home.glob("x.*"))
+
+
+def plan_of(home, name, *changes):
+    text = PLAN.replace('name = "a nurse"', f'name = "{name}"').replace("= 16", "= 1")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (home / f"{name}.toml").write_text(text)
+    return f"{name}.toml"
+
+
+def test_one_picture_is_reported_as_what_it_is_worth(audited):
+    home, _ = audited
+    assert sdk("audit", "run", plan_of(home, "one"), "-q").exit_code == 0
+    assert sdk("audit", "report", "one", "-o", "one-report", "--json").exit_code == 0
+    (block,) = json.loads((home / "one-report.json").read_text())["results"]["attributes"]
+    share = block["groups"][0]["shares"][0]
+    assert share["claim"] == "undecided"
+    assert share["high"] - share["low"] > 0.7
+
+
+def test_a_run_in_which_nothing_was_answered_claims_nothing(audited):
+    home, _ = audited
+    silent = plan_of(home, "silent", ("silent = 0.0", "silent = 1.0"))
+    assert sdk("audit", "run", silent, "-q").exit_code == 0
+    said = sdk("audit", "report", "silent", "-o", "silent-report")
+    assert said.exit_code == 0
+    assert "and 1 is undecided" in said.stdout
+    (block,) = json.loads((home / "silent-report.json").read_text())["results"]["attributes"]
+    for share in block["groups"][0]["shares"]:
+        assert (share["low"], share["high"], share["estimate"]) == (0.0, 1.0, None)
+        assert not share["more_would_help"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('"perceived_gender"', '"perceived_mood"'), "estimators of this plan know"),
+        (('["woman", "man"]', '["woman", "queen"]'), "among queen"),
+        (('["woman", "man"]', '["woman"]'), "at least 2"),
+        (('["nurse"]', "[]"), "at least 1"),
+        (("pictures = 1", "pictures = 0"), "greater than or equal to 1"),
+        (("margin = 0.1", "margin = 2.0"), "less than"),
+        (
+            (
+                '["woman", "man"]',
+                '["woman", "man"]\n[attributes.target]\nkind = "custom"\n'
+                "shares = { woman = 0.9, man = 0.9 }",
+            ),
+            "sum to 1.8",
+        ),
+        (('plugin = "reader"', 'plugin = "ghost"'), "no plugin 'ghost'"),
+    ],
+)  # fmt: skip
+def test_a_plan_that_cannot_be_audited_is_refused_before_anything_is_drawn(audited, change, said):
+    home, _ = audited
+    answer = sdk("audit", "run", plan_of(home, "wrong", change), "-q")
+    assert answer.exit_code in (1, 2)
+    assert said in " ".join(answer.output.split())
+    assert not (home / "wrong").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "said"),
+    [
+        ("picture,value\n00000-000001,queen\n", [], "'queen' in line 2"),
+        ("picture,value\n77777-000001,woman\n", [], "77777-000001"),
+        ("file,value\nx,woman\n", [], "no column picture"),
+        ("picture,value\n00000-000001,woman\n", ["--attribute", "perceived_mood"], "a run of"),
+        ("", [], "no column picture"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused_and_none_is_kept(audited, text, words, said):
+    home, _ = audited
+    (home / "labels.csv").write_text(text)
+    answer = sdk("audit", "import", "labels", "labels.csv", "-o", "a-nurse", *words)
+    assert answer.exit_code == 1
+    assert said in " ".join(answer.output.split())
+    assert not list((home / "a-nurse").glob("labels-*"))
+
+
+def test_labels_by_people_go_from_a_sample_to_the_report(audited):
+    home, _ = audited
+    assert sdk("audit", "sample", "a-nurse-balance", "-o", "ask.csv", "-n", "16").exit_code == 0
+    asked = (home / "ask.csv").read_text().splitlines()
+    (home / "told.csv").write_text("\n".join([asked[0], *(f"{row}woman" for row in asked[1:])]))
+    words = ("audit", "import", "labels", "told.csv", "-o", "a-nurse-balance")
+    assert sdk(*words).exit_code == 0
+    assert sdk(*words).exit_code == 1  # never over labels that are there
+    assert sdk("audit", "report", "a-nurse-balance", "-o", "labelled").exit_code == 0
+    results = json.loads((home / "labelled.json").read_text())["results"]
+    assert results["evidence"]["labels"]["perceived_gender"]["labels"] == 16
