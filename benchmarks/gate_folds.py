@@ -36,9 +36,10 @@ def scored(run: Path, prompts: Path) -> list[tuple[Example, float]]:
     plain = read(prompts)
     seen = _encode(plain, run / "cache", Quiet())
     plain = split(plain, near_copies(seen, ALIKE))
-    examples = [*plain, *vary(plain), *people(), *contrast()]
-    rest = _encode(examples[len(plain) :], run / "cache", Quiet())
-    whole, out = np.concatenate([seen, rest]), []
+    varied, written = vary(plain), [*people(), *contrast()]
+    examples = [*plain, *varied, *written]
+    rest = [_encode(each, run / "cache", Quiet()) for each in (varied, written)]  # kept by the run
+    whole, out = np.concatenate([seen, *rest]), []
     for fold in FOLDS:
         rows = [i for i, e in enumerate(examples) if e.fold == fold]
         texts = [sentence_case(examples[i].text) for i in rows]
