@@ -30,9 +30,7 @@ class Balance:
                 'such as words = { woman = "female", man = "male" }'
             )
         if len({said.casefold() for said in words.values()}) != len(words):
-            raise PluginError(
-                "asked to balance, found one text for two modifiers"
-            )
+            raise PluginError("asked to balance, found one text for two modifiers")
         self.words = dict(words)
         self.modifiers: Sequence[str] = tuple(words)
         self._taken = frozenset(word for said in words.values() for word in said.lower().split())
