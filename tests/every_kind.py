@@ -28,8 +28,8 @@ KINDS = (
     "style",
     "variation",
 )
-SIDE = 160
-"""Room for four bytes in the pixels."""
+SIDE = 256
+"""Ample room for four bytes in the pixels: whatever the id, the mark reads back at once."""
 
 
 class Redraw(Noise):
