@@ -7,7 +7,7 @@
 #   make docs    build the documentation into site/; a warning is an error
 #   make readme  draw the README's picture anew and write its outputs into it
 #   make data    the pictures that the starter models learn from, signed, into data/icons (needs npm)
-#   make bench   time the layer around a generation call
+#   make bench   time the layer around a generation call, and the watermark
 #
 # A stamp in .venv says what is installed; it is made anew only when pyproject.toml changes.  pip
 # compiles nothing: most of torch's modules are never imported.
@@ -68,6 +68,7 @@ data: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/layer.py
+	$(BIN)/python benchmarks/watermark_speed.py
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "asked for Python 3.11 or newer, found %d.%d; try: make PYTHON=python3.12" % v[:2])'
