@@ -14,12 +14,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from sdk_prompt_gate.calibration import threshold_at
 from sdk_prompt_gate.contrast import contrast
 from sdk_prompt_gate.examples import FOLDS, PLAIN, Example, people, read, split, vary
-from sdk_prompt_gate.fitting import near_copies
 from sdk_prompt_gate.network import Gate
 from sdk_prompt_gate.restore import sentence_case
-from sdk_prompt_gate.train import ALIKE, _encode, threshold_at
+from sdk_prompt_gate.train import _encode, groups
 
 SHARES = (0.001, 0.005, 0.01, 0.02, 0.05)
 
@@ -35,7 +35,7 @@ def scored(run: Path, prompts: Path) -> list[tuple[Example, float]]:
     """Each example with the logit of networks that had not seen it."""
     plain = read(prompts)
     seen = _encode(plain, run / "cache", Quiet())
-    plain = split(plain, near_copies(seen, ALIKE))
+    plain = split(plain, groups(seen))
     varied, written = vary(plain), [*people(), *contrast()]
     examples = [*plain, *varied, *written]
     rest = [_encode(each, run / "cache", Quiet()) for each in (varied, written)]  # kept by the run

@@ -70,7 +70,7 @@ class Gate:
 
     def logits(self, views: Floats, text: str) -> Floats:
         """(6,) float32, uncalibrated, from the encoder's (1024,) views and the words of a text."""
-        out = self.logits_many(views[None], [text])[0]
+        out: Floats = self.logits_many(views[None], [text])[0]
         if not np.isfinite(out).all():
             raise PluginError(
                 "asked the gate about a text, found a score that is not a finite number; "
