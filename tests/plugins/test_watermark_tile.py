@@ -217,7 +217,10 @@ def test_a_retired_key_still_finds_old_marks_and_a_new_key_marks(marked):
     assert TileWatermark(key="22" * 32).detect(new).payload == ID
 
 
-@pytest.mark.parametrize("size", [(512, 512), (700, 900), (1536, 1024), (4096, 4096)])
+@pytest.mark.parametrize(
+    "size",
+    [(512, 512), (700, 900), (1536, 1024), pytest.param((4096, 4096), marks=pytest.mark.slow)],
+)
 def test_what_is_untouched_is_read_from_few_pixels_whatever_the_size(mark, size):
     pixels = mark.embed(picture(*size), ID)
     search = Search(keys=[Key(bytes.fromhex(KEY))])
