@@ -269,7 +269,9 @@ _FILLERS = frozenset(
 _AGE = re.compile(
     r"(?<!\w)(\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen"
     r"|fifteen|sixteen|seventeen)[\s\-]*(?:yo|y/o|yrs?|years?[\s\-]*olds?|yrs?[\s\-]*olds?)(?!\w)"
-    r"|(?<!\w)aged?\s+(\d{1,2})(?!\w)",
+    r"|(?<!\w)aged?\s+(\d{1,2})(?!\w)"
+    r"|(?<!\d)(\d{1,2})[\s\-]*(?:(?:ans|años|anos|anni|jahre\s+alt|jährig\w*|jaar\s+oud|jarige?|lat|letni\w*"
+    r"|let|yaş\w*|лет|летн\w*|سنوات|سنة|साल|tahun|tuổi)(?!\w)|岁|歲|歳|才|살|세|ปี|ขวบ)",
     re.IGNORECASE,
 )
 
@@ -277,6 +279,6 @@ _AGE = re.compile(
 def _ages(text: str) -> Iterable[re.Match[str]]:
     """Ages below 18, in figures or words."""
     for match in _AGE.finditer(text):
-        number = match[1] or match[2]
+        number = match[1] or match[2] or match[3]
         if not number.isdigit() or int(number) < 18:
             yield match

@@ -4,6 +4,7 @@ The rule about minors is tested with placeholder words only.
 """
 
 import json
+import re
 import time
 
 import pytest
@@ -158,6 +159,59 @@ def test_an_age_below_eighteen_is_a_word_for_a_minor(age):
     lists = ListsFilter(**MADE_UP)
     assert score(lists, "sexual_minors", prompt=f"zorblax, {age}") >= 0.9
     assert score(lists, "sexual_minors", prompt="zorblax, 34 year old") == 0
+
+
+@pytest.mark.parametrize(
+    "age",
+    [
+        "12 ans",
+        "9 años",
+        "15 anni",
+        "14-jährig",
+        "11 jaar oud",
+        "13 lat",
+        "16 лет",
+        "12岁",
+        "14歳",
+        "10살",
+    ],
+)
+def test_an_age_is_understood_in_other_languages(age):
+    lists = ListsFilter(**MADE_UP)
+    assert score(lists, "sexual_minors", prompt=f"zorblax, {age}") >= 0.9
+    older = age.replace(re.match(r"\d+", age)[0], "34")
+    assert score(lists, "sexual_minors", prompt=f"zorblax, {older}") == 0
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("jeune fille", "écolière", "colegiala", "ragazzina", "minderjährige", "menininha"),
+        *("klein meisje", "dziewczynka", "подросток", "küçük kız", "قاصر", "未成年", "女子中学生"),
+        *("미성년", "नाबालिग", "bé gái", "gadis kecil", "เด็กหญิง"),
+    ],
+)
+def test_words_for_minors_are_known_in_other_languages(word):
+    assert score(ListsFilter(**MADE_UP), "sexual_minors", prompt=f"zorblax {word}") >= 0.9
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "nacktes",
+        "naakt",
+        "nua",
+        "dénudée",
+        "sin ropa",
+        "senza vestiti",
+        "без одежды",
+        "裸の",
+        "나체",
+    ],
+)
+def test_words_for_nakedness_are_hints_in_other_languages(word):
+    assert 0 < score(ListsFilter(**MADE_UP), "sexual", prompt=f"a {word} stone") < 0.5
+    assert score(ListsFilter(**MADE_UP), "sexual_minors", prompt=f"a {word} quuxling") >= 0.5
 
 
 def test_the_two_words_may_stand_in_different_texts():
