@@ -87,7 +87,8 @@ def add(pixels: NDArray[np.uint8], marks: Iterable[Fixed], grain: int = 1) -> ND
 def fixed(mark: Plane) -> Fixed:
     """Return a mark in levels as `add` takes it."""
     limited = np.clip(mark, -_MOST, _MOST) * np.float32(MARK_UNIT)
-    return np.rint(limited).astype(np.int16) + np.int16(MARK_UNIT // 2)
+    out: Fixed = np.rint(limited).astype(np.int16) + np.int16(MARK_UNIT // 2)
+    return out
 
 
 def levels(mark: Fixed) -> Plane:

@@ -14,7 +14,7 @@ picture, as `embed` does it, and cost what they cost there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,9 +117,8 @@ def _luma(picture: Tensor) -> Tensor:
     return red + green + blue
 
 
-def _array(values: Tensor) -> NDArray[np.generic]:
-    array: NDArray[np.generic] = np.ascontiguousarray(values.cpu().numpy())
-    return array
+def _array(values: Tensor) -> NDArray[Any]:
+    return np.ascontiguousarray(values.cpu().numpy())
 
 
 def _check(pictures: Tensor) -> None:
