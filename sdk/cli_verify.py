@@ -97,8 +97,9 @@ def verify(
     """Say where pictures came from and whether they changed.
 
     Exit codes: 0 intact and trusted, 1 not readable, 3 no credentials, 4 changed, 5 intact but
-    nobody you trust signed it, 6 a --rule is not met; of several files the highest.  --json
-    prints one document for one file, and one line a file for several, as jsonl does.
+    nobody you trust signed it, 6 a --rule is not met; of several files the gravest:
+    4, 1, 6, 5, 3.  --json prints one document for one file, and one line a file for several, as
+    jsonl does.
     """
     from sdk.batch.asked import Asked
     from sdk.config import load_config, trust_lists

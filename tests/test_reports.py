@@ -183,13 +183,15 @@ def test_junit_counts_failures_and_errors_apart() -> None:
     assert lenient.get("failures") == "0"
 
 
-def test_the_summary_counts_and_the_highest_that_counts_is_the_exit_code() -> None:
+def test_the_summary_counts_and_the_gravest_that_counts_is_the_exit_code() -> None:
     found = [outcome(code=Exit.CHANGED), outcome(code=Exit.UNTRUSTED), failed("x", "y")]
     counts = counted(found)
     assert [line.split() for line in table(counts)[1:]] == [
         ["1", "error"], ["1", "CHANGED"], ["1", "untrusted"], ["3", "files"],
     ]  # fmt: skip
-    assert overall(counts, ALL) == 5
+    assert overall(counts, ALL) == 4
+    assert overall(counts, failing("error, untrusted")) == 1
+    assert overall(counts, failing("untrusted, absent")) == 5
     assert overall(counts, failing("changed, rule")) == 4
     assert overall(counts, failing("rule")) == 0
     assert overall(counted([]), ALL) == 0

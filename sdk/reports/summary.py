@@ -26,6 +26,8 @@ WORDS: Mapping[str, int] = {
     "rule": 6,
 }
 """What may be named to fail on → exit code."""
+GRAVEST = (4, 1, 6, 5, 3)
+"""Exit codes from the gravest on: that one file changed must not hide behind one untrusted."""
 
 
 def line(outcome: Outcome) -> str:
@@ -57,8 +59,8 @@ def failing(words: str) -> frozenset[int]:
 
 
 def overall(counts: Mapping[int, int], failing_on: frozenset[int]) -> int:
-    """Return the exit code of the batch: the highest that occurred and counts."""
-    return max((code for code in counts if counts[code] and code in failing_on), default=0)
+    """Return the exit code of the batch: the gravest that occurred and counts, see GRAVEST."""
+    return next((code for code in GRAVEST if counts.get(code) and code in failing_on), 0)
 
 
 def counted(outcomes: Iterable[Outcome]) -> Counter[int]:
