@@ -105,12 +105,12 @@ def test_sentences_in_other_fields_are_read(gate, field):
 
 def test_what_a_negative_prompt_avoids_is_no_offence(gate):
     usual = "nude, nsfw, blood, gore, mutated hands, dead body, extra limbs, disfigured, ugly"
-    assert scores(gate, negative_prompt=usual) == scores(gate)
+    assert scores(gate, negative_prompt=usual) == pytest.approx(scores(gate), abs=1e-5)
 
 
 def test_the_name_of_a_lora_is_read(gate):
     plain = scores(gate)
-    assert scores(gate, loras=("x/qzxv_v2.safetensors",)) == plain
+    assert scores(gate, loras=("x/qzxv_v2.safetensors",)) == pytest.approx(plain, abs=1e-5)
     naked = scores(gate, loras=("x/NakedWomanSexPorn_v2.safetensors",))
     assert naked["sexual"] > plain["sexual"] + 0.3
 
@@ -133,7 +133,8 @@ def test_a_disguised_text_is_scored_as_it_stands_too(gate):
 def test_what_a_tenant_allows_is_not_judged_and_the_rest_is():
     allowing = GateFilter(allow=["Naked Gun", "naked"])
     with_phrase = scores(allowing, prompt="a poster of the naked gun, comedy")
-    assert with_phrase == scores(allowing, prompt="a poster of the  , comedy")
+    without = scores(allowing, prompt="a poster of the  , comedy")
+    assert with_phrase == pytest.approx(without, abs=1e-5)
     assert (
         scores(allowing, prompt=f"naked gun, {EXPLICIT}")["unsafe"] >= allowing.thresholds["at_1"]
     )
@@ -162,7 +163,9 @@ def test_threads_get_the_same_answers(gate):
         thread.start()
     for thread in threads:
         thread.join()
-    assert seen == [once] * 4
+    assert len(seen) == 4
+    for found in seen:  # BLAS adds float32 in another order where it uses more threads
+        assert found == pytest.approx(once, abs=1e-5)
 
 
 def test_the_forward_pass_is_that_of_the_package():
