@@ -48,7 +48,7 @@ class Rewriter(Protocol):
     modifiers: Sequence[str]
 
     def reword(self, request: Request, /) -> Worded:
-        """Word one picture's prompt, a request the same way each time; receipts name the modifier."""
+        """Word one picture's prompt, each request the same way; receipts name the modifier."""
 
 
 class PromptFilter(Protocol):

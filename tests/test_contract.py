@@ -84,8 +84,8 @@ class Daylight:
 
 WHOLE = {
     "rewriter": Daylight, "backend": Noise, "prompt_filter": Words, "image_filter": Bright,
-    "auditor": Hue, "watermark": LowBits, "signer": HmacSigner, "refiner": Same, "observer": Quietly,
-    "dataset": Set, "trainer": Fits,
+    "auditor": Hue, "watermark": LowBits, "signer": HmacSigner, "refiner": Same,
+    "observer": Quietly, "dataset": Set, "trainer": Fits,
 }  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Everyday prompts pass every bundled pack, and what nobody may ask for passes none.
 
-The prompts were written for this test and are in no training data.  They were looked at before topics were
-added to that data and before the bounds of `kids` were set, so this holds what is, and proves nothing
-about prompts that nobody saw: docs/safety/prompts.md has figures for those.
+The prompts were written for this test and are in no training data.  They were looked at before
+topics were added to that data and before the bounds of `kids` were set, so this holds what is, and
+proves nothing about prompts that nobody saw: docs/safety/prompts.md has figures for those.
 """
 
 import tomllib

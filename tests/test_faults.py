@@ -159,14 +159,14 @@ def test_a_part_that_answers_something_else_publishes_nothing(shared_house, hook
 
 @pytest.mark.parametrize("hook", [h for h in HOOKS if h not in IN_THE_CALLERS_THREAD])
 def test_a_part_that_hangs_publishes_nothing(shared_house, hook):
-    changes, error = broken(shared_house, hook, lambda *args: time.sleep(1))
+    changes, error = broken(shared_house, hook, lambda *args: time.sleep(3))
     ((key, table),) = changes.items()
     late = [{**table[0], "timeout_s": 0.05}] if isinstance(table, list) else table
     late = late if isinstance(late, list) else {**table, "timeout_s": 0.05}
     began = time.monotonic()
     raised = publishes_nothing(shared_house, error, **{key: late})
     assert "no answer within 0.05 s" in str(raised)
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 2.9
 
 
 @pytest.mark.parametrize("hook", HOOKS)

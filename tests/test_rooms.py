@@ -30,7 +30,8 @@ LADDER = """
     sarif sql tiling training trust trust_source trust_store
     signatures kms token outside
 
-    optout label second_opinion claims inherited undated credentials encode views endurance evidence keys request vault_store attest
+    optout label second_opinion claims inherited undated credentials encode views endurance
+    evidence keys request vault_store attest
     options
     ledger_store ledger_audit ledger_tiles ledger_writer
     review_item reviews
@@ -50,8 +51,8 @@ LADDER = """
     robustness
     server
 
-    cli_certs cli_trust cli_conformance cli_restore cli_result cli_timestamp cli_ledger cli_law cli_policy_tools
-    cli_policy cli_review cli_tools cli_verify cli_screen cli_generate
+    cli_certs cli_trust cli_conformance cli_restore cli_result cli_timestamp cli_ledger
+    cli_law cli_policy_tools cli_policy cli_review cli_tools cli_verify cli_screen cli_generate
     cli_audit cli_audit_run cli_audit_tables
     cli_walk cli_train cli_bench cli_bench_watermark cli_data cli_evaluate cli_serve
     cli
@@ -66,7 +67,8 @@ WINGS: dict[str, str] = {
         estimates sampling drift monitor
         counting intervals plain inversion multiple powered paired independent distances shrinkage
         agreement sizes statements joint tally tables plans estimating
-        folder running targets gathering results labels labelled limits assembling signing binding compare plots wording
+        folder running targets gathering results labels labelled limits
+        assembling signing binding compare plots wording
         page paper samples subject writing costs
     """,
     "server": """

@@ -456,20 +456,19 @@ def test_a_file_that_claims_4_gb_is_judged_in_little_memory(tmp_path, data: byte
 
 
 @linux
-def test_verifying_imports_neither_torch_nor_numpy_and_starts_fast(tmp_path, sealed) -> None:
+def test_verifying_imports_neither_torch_nor_numpy(tmp_path, sealed) -> None:
     (tmp_path / "x.png").write_bytes(sealed)
     code = (
-        "import sdk.verify, sys, time\n"
+        "import sdk.verify, sys\n"
         f"sdk.verify.verify({str(tmp_path / 'x.png')!r})\n"
         "heavy = {'torch', 'numpy', 'PIL', 'typer', 'rich', 'pydantic', 'diffusers'}\n"
         "peak = [x for x in open('/proc/self/status') if x.startswith('VmHWM')][0]\n"
         "kilobytes = int(peak.split()[1])\n"
-        "print(sorted(heavy & set(sys.modules)), time.process_time(), kilobytes // 1024)\n"
+        "print(sorted(heavy & set(sys.modules)), kilobytes // 1024)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    heavy, seconds, megabytes = done.stdout.rsplit(maxsplit=2)
+    heavy, megabytes = done.stdout.rsplit(maxsplit=1)
     assert heavy == "[]", done.stderr
-    assert float(seconds) < 0.4
     assert int(megabytes) < 100
 
 
