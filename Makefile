@@ -20,7 +20,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 # The files that tests read: when none was changed, added or removed since the last run that passed
 # began, its result still holds, and `make check` does not run the tests again.
 READ := $(sort $(shell find sdk plugins policies models tests docs examples scripts benchmarks .ci -type f \
-	-not -path "*/__pycache__/*" 2>/dev/null)) \
+	-not -path "*/__pycache__/*" -not -path "*/node_modules/*" 2>/dev/null)) \
 	Makefile pyproject.toml zensical.toml $(wildcard *.md) LICENSE NOTICE
 $(shell [ ! -f $(VENV)/.read ] || echo "$(READ)" | cmp -s - $(VENV)/.read || echo "$(READ)" > $(VENV)/.read)
 
