@@ -1,6 +1,7 @@
 """What C2PA asks of a signing certificate, and what is wrong with one that it refuses.
 
     examine(chain_pem)                      # [] or one Complaint for each wrong extension
+    may_sign(leaf)                          # whether a verifier takes it, whenever it counted
 
 A signing certificate must have extensions that most certificates lack, and c2pa answers a wrong
 one with "the certificate is invalid".  The rules here are those of the C2PA specification 2.2,
@@ -65,6 +66,31 @@ def examine(chain_pem: bytes, *, at: datetime | None = None) -> list[Complaint]:
         *_links(chain),
     ]
     return sorted(found, key=lambda complaint: not complaint.fatal)
+
+
+def may_sign(leaf: x509.Certificate) -> bool:
+    """Whether the extensions are those of a signer, as `sdk verify` has c2pa judge them.
+
+    Unlike `examine` it takes any of the accepted usages alone, such as documentSigning, and says
+    nothing of time and issuer.
+
+    Raises:
+        ValueError: an extension cannot be read.
+    """
+    oids = set(_extension(leaf, x509.ExtendedKeyUsage) or ())
+    barred = {ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE, *_ALONE}
+    complaints = (*_version_and_key(leaf), *_usage(leaf), *_identifiers(leaf))
+    return bool(oids & _ALLOWED) and not oids & barred and not any(c.fatal for c in complaints)
+
+
+def may_issue(_policy: object, _issuer: object, usage: x509.ExtendedKeyUsage | None) -> None:
+    """Refuse an issuer for other purposes only, as cryptography's extension policies ask.
+
+    Raises:
+        ValueError: its extended key usage names purposes, and no signer's is among them.
+    """
+    if usage is not None and not {*usage} & {*_ALLOWED, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}:
+        raise ValueError("an issuer for other purposes")
 
 
 def _version_and_key(leaf: x509.Certificate) -> Iterator[Complaint]:

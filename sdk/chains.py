@@ -4,7 +4,8 @@
 
 c2pa-rs judges chains as of now only, so a signature by a certificate that has since expired can be
 judged at a time before that here alone: by the path validation of RFC 5280, as cryptography does
-it.  What may sign manifests (the extended key usage) c2pa-rs has judged already.
+it.  c2pa-rs 0.91.3 looks at no extension of a certificate that has expired, so whether it may sign
+manifests at all is judged here too: a root may also vouch for servers and for time-stamps.
 """
 
 from __future__ import annotations
@@ -24,12 +25,18 @@ def leads_to(chain: Sequence[bytes], roots: bytes, at: datetime) -> bool:
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.x509.verification import (
+        Criticality,
         ExtensionPolicy,
         PolicyBuilder,
         Store,
         VerificationError,
     )
 
+    from sdk.certprofile import may_issue, may_sign
+
+    issuers = ExtensionPolicy.webpki_defaults_ca().may_be_present(
+        x509.ExtendedKeyUsage, Criticality.AGNOSTIC, may_issue
+    )
     try:
         leaf, *others = (x509.load_der_x509_certificate(der) for der in chain[:LONGEST])
         verifier = (
@@ -37,12 +44,12 @@ def leads_to(chain: Sequence[bytes], roots: bytes, at: datetime) -> bool:
             .store(Store(x509.load_pem_x509_certificates(roots)))
             .time(at)
             .extension_policies(
-                ca_policy=ExtensionPolicy.webpki_defaults_ca(),
+                ca_policy=issuers,
                 ee_policy=ExtensionPolicy.permit_all(),
             )
             .build_client_verifier()
         )
         verifier.verify(leaf, others)
+        return may_sign(leaf)
     except (ValueError, VerificationError, UnsupportedAlgorithm):
         return False
-    return True
