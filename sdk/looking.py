@@ -11,6 +11,7 @@ judged when it is finished.  A backend that was asked for looks and shows too fe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 
 from sdk.asking import question
 from sdk.decide import asked, judge
@@ -36,7 +37,8 @@ class Looks:
         self._policy, self._filters = policy, parts.image_filters
         self._backend = parts.backend.name
         self._requests = tuple(requests)
-        self._steps = self._due = self._taken = 0
+        self._due = self._taken = 0
+        self._least: int | None = None
 
     @property
     def wanted(self) -> bool:
@@ -45,9 +47,13 @@ class Looks:
 
     def step(self, done: int, total: int) -> None:
         """Hear of a step; `wanted` says whether to look now."""
-        self._steps += 1
+        done, total = index(done), index(total)  # no floats: NaN is above and below nothing
         if done < total:
-            self._due = max(self._due, done * (self._policy.previews.looks + 1) // total)
+            self._due = max(self._due, self._due_at(done, total))
+        self._least = total if self._least is None else min(self._least, total)
+
+    def _due_at(self, done: int, total: int) -> int:
+        return done * (self._policy.previews.looks + 1) // total
 
     def look(self, pictures: Sequence[Pixels]) -> None:
         """Ask every image filter about each picture of the batch, as it is now.
@@ -76,10 +82,11 @@ class Looks:
         """Be sure that all looks were taken.
 
         Raises:
-            BackendError: one was not, or no step was reported.
+            BackendError: one was not, or the steps that were reported leave some out.
         """
-        if self.wanted or not self._steps:
+        steps = self._least or 0
+        if steps < 1 or self.wanted or self._due < self._due_at(steps - 1, steps):
             raise BackendError(
                 f"asked {self._backend!r} for {self._policy.previews.looks} looks at what it "
-                f"draws, found that it showed too few in {self._steps} steps; nothing leaves"
+                f"draws, found that it showed too few in {steps} steps; nothing leaves"
             )

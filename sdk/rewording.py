@@ -68,12 +68,7 @@ def _worded(rewriters: Sequence[Named[Rewriter]], request: Request, index: int) 
     own = replace(request, seed=request.seed + index, count=1)
     by = []
     for rewriter in rewriters:
-        said = within(rewriter.spec.timeout_s, question(rewriter.part.reword, own))
-        if not isinstance(said, Worded) or said.modifier not in ("", *rewriter.categories):
-            raise PluginError(
-                f"asked rewriter {rewriter.name!r} to word a prompt, found an answer that is no "
-                "Worded, or names another modifier than its own; nothing is drawn"
-            )
+        said = _said(rewriter, own)
         if bool(said.modifier) != (said.prompt != own.prompt):
             raise PluginError(
                 f"asked rewriter {rewriter.name!r} to word a prompt, found words changed without a "
@@ -83,3 +78,25 @@ def _worded(rewriters: Sequence[Named[Rewriter]], request: Request, index: int) 
             own = replace(own, prompt=said.prompt)
             by.append(f"{rewriter.name}: {said.modifier}")
     return Wording(own, tuple(by))
+
+
+def _said(rewriter: Named[Rewriter], request: Request) -> Worded:
+    """What one rewriter answers, and that it is an answer."""
+    try:
+        said = within(rewriter.spec.timeout_s, question(rewriter.part.reword, request))
+    except PluginError as exc:
+        raise PluginError(
+            f"asked rewriter {rewriter.name!r} to word a prompt, found: {exc}; nothing is drawn"
+        ) from exc
+    texts = isinstance(said, Worded) and type(said.prompt) is type(said.modifier) is str
+    if not isinstance(said, Worded) or not texts or not said.prompt.strip():
+        raise PluginError(
+            f"asked rewriter {rewriter.name!r} to word a prompt, found an answer that is no "
+            "Worded with a prompt; nothing is drawn"
+        )
+    if said.modifier not in ("", *rewriter.categories):
+        raise PluginError(
+            f"asked rewriter {rewriter.name!r} to word a prompt, found another modifier than its "
+            "own; nothing is drawn"
+        )
+    return said

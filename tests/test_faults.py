@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from small_parts import Bright, HmacSigner, Hue, LowBits, Noise, Words
+from small_parts import RULES, Bright, HmacSigner, Hue, LowBits, Noise, Words
 
 from sdk.errors import (
     BackendError,
@@ -24,7 +24,7 @@ from sdk.errors import (
     VaultError,
 )
 from sdk.request import Request
-from sdk.types import Detection, Finding, Presence, Seal
+from sdk.types import Detection, Finding, Presence, Seal, Worded
 
 CANARY = "zyxwcanary"
 PROMPT = f"a {CANARY} cat"
@@ -39,7 +39,17 @@ class Same:
         return picture.pixels
 
 
+class Plain:
+    """A rewriter that leaves every prompt as it is."""
+
+    modifiers = ("daylight",)
+
+    def reword(self, request):
+        return Worded(prompt=request.prompt)
+
+
 HOOKS = {
+    "rewriter.reword": (Plain, {"rewriters": [{"plugin": "mine"}]}, PluginError),
     "backend.render": (Noise, {"backend": {"plugin": "mine"}}, (BackendError, PluginError)),
     "refiner.refine": (Same, {"refiners": [{"plugin": "mine"}]}, (BackendError, PluginError)),
     "prompt_filter.inspect": (Words, {"prompt_filters": [{"plugin": "mine"}]}, Refused),
@@ -460,6 +470,89 @@ def test_a_backend_that_draws_something_else_publishes_nothing(shared_house, dra
     part.render = lambda requests, watch: DRAWN[drawn](part, requests)
     shared_house.add("backend", part)
     publishes_nothing(shared_house, (BackendError, PluginError), backend={"plugin": "mine"})
+
+
+WORDED = {
+    "no text": Worded(prompt=None, modifier="daylight"),
+    "no prompt": Worded(prompt=" ", modifier="daylight"),
+    "a number": Worded(prompt=7, modifier="daylight"),
+    "an array": Worded(prompt=np.array(["a", "b"]), modifier="daylight"),
+    "an array of modifiers": Worded(prompt=PROMPT, modifier=np.array(["", "daylight"])),
+    "no modifier": Worded(prompt=PROMPT, modifier=None),
+    "a foreign modifier": Worded(prompt="a dog", modifier=CANARY),
+    "a change without a name": Worded(prompt="a dog"),
+    "a name without a change": Worded(prompt=PROMPT, modifier="daylight"),
+    "what a filter blocks": Worded(prompt="a bomb", modifier="daylight"),
+}
+
+
+@pytest.mark.parametrize("worded", WORDED)
+def test_a_rewriter_that_words_something_else_publishes_nothing(shared_house, worded):
+    part = Plain()
+    part.reword = lambda request: WORDED[worded]
+    shared_house.add("rewriter", part)
+    error = Refused if worded == "what a filter blocks" else PluginError
+    publishes_nothing(shared_house, error, rewriters=[{"plugin": "mine"}])
+
+
+class Showing(Noise):
+    """Shows `preview`, whatever comes of that, and draws."""
+
+    provides = frozenset({"previews"})
+    preview, told = (), ((1, 4), (2, 4), (3, 4), (4, 4))
+
+    def render(self, requests, watch):
+        for step in self.told:
+            self.show(watch, step)
+        return [self._draw(request) for request in requests]
+
+    def show(self, watch, step):
+        try:
+            watch.step(*step)
+            if watch.wants_look:
+                watch.look(self.preview)
+        except Exception:  # a backend that hides what it was told
+            pass
+
+
+SHOWN = {
+    **ANSWERS,
+    "two pictures": [np.zeros((32, 32, 3), np.uint8)] * 2,
+    "a list of NaN pixels": [np.full((32, 32, 3), np.nan)],
+    "what a filter blocks": [np.full((32, 32, 3), 255, np.uint8)],
+}
+
+
+@pytest.mark.parametrize("shown", SHOWN)
+def test_a_backend_that_shows_something_else_publishes_nothing(shared_house, shown):
+    part = Showing()
+    part.preview = SHOWN[shown]
+    shared_house.add("backend", part)
+    changes = {"backend": {"plugin": "mine"}, "previews": {"looks": 3}}
+    blocks = {"id": "i.white", "stage": "image", "category": "white", "block": 0.9}
+    publishes_nothing(shared_house, SDKError, rules=[RULES[0], blocks], **changes)
+
+
+TOLD = {
+    "nothing": (),
+    "the end alone": ((4, 4),),
+    "the end, again and again": ((4, 4),) * 4,
+    "no numbers": (("1", "4"),) * 4,
+    "NaN": ((float("nan"), 4),) * 4,
+    "NaN in all": ((1, float("nan")),) * 4,
+    "only the beginning": ((0, 4), (4, 4)),
+    "no steps": ((0, 0),) * 4,
+}
+
+
+@pytest.mark.parametrize("told", TOLD)
+def test_a_backend_that_tells_other_steps_publishes_nothing(shared_house, told):
+    part = Showing()
+    part.preview = [np.zeros((32, 32, 3), np.uint8)]
+    part.told = TOLD[told]
+    shared_house.add("backend", part)
+    changes = {"backend": {"plugin": "mine"}, "previews": {"looks": 3}}
+    publishes_nothing(shared_house, BackendError, **changes)
 
 
 def test_at_least_two_hundred_faults_are_injected(request):
