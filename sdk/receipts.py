@@ -99,7 +99,8 @@ def _check_unlabelled(policy: Policy, request: Request) -> None:
                 f"record.keep_months >= {UNLABELLED_MONTHS}",
                 policy.record.keep_months >= UNLABELLED_MONTHS,
             ),
-            ("the request's subject", bool(request.subject)),
+            ("the request's subject", bool((request.subject or "").strip())),
+            ("the agreement's name", bool(request.unlabelled_agreement.strip())),
         )
         if not there
     ]

@@ -39,7 +39,9 @@ HIGHER = {
 """Keys of which more is stricter, with their default."""
 GROWING = ("marking.labels",)
 """Keys that hold a list of which more is stricter."""
-LOCKABLE = ("watermark", "signer", "unsafe_without", "record.personal", *HIGHER, *GROWING)
+WAIVING = {"marking.unlabelled": "never"}
+"""Keys that take a floor away for some, with the value that does not: all must say otherwise."""
+LOCKABLE = ("watermark", "signer", "unsafe_without", "record.personal", *HIGHER, *GROWING, *WAIVING)
 """Paths that can be locked, beside rules and filters."""
 
 
@@ -119,11 +121,22 @@ def looser(path: str, before: Table, after: Table) -> str:
     old, new = _at(path, before), _at(path, after)
     if path in GROWING:
         less = [str(v) for v in old or () if v not in (new or ())]
-        return f"without {', '.join(less)}" if less else ""
+        return f"without {', '.join(less)}" if less else _waived(key, before, after)
+    if path in WAIVING:
+        return _waived(key, before, after)
     if path in HIGHER:
         old, new = (HIGHER[path] if v is None else v for v in (old, new))
         return f"{old} became {new}" if new < old else ""
     return "" if old == new else f"{old} became {new}"
+
+
+def _waived(key: str, before: Table, after: Table) -> str:
+    """Say which floor of one table `after` takes away for some, and `before` does not."""
+    for path, strict in WAIVING.items():
+        old, new = _at(path, before) or strict, _at(path, after) or strict
+        if path.startswith(f"{key}.") and old == strict != new:
+            return f"{path} = {new!r} leaves some out"
+    return ""
 
 
 def lockable(path: str, table: Table) -> bool:
@@ -236,6 +249,10 @@ def _fields(key: str, one: Table, other: Table) -> dict[str, Any]:
             joined[name] = max(one[name], other[name])
         elif path in GROWING:
             joined[name] = sorted({*one[name], *other[name]})
+    for path, strict in WAIVING.items():
+        name = path.removeprefix(f"{key}.")
+        if name in joined and not (name in one and name in other):
+            joined[name] = strict  # who says nothing did not agree to it
     return joined
 
 

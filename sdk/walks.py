@@ -77,6 +77,12 @@ def walk(
 
 
 def _check(studio: Studio, requests: Sequence[Request], frames: int) -> None:
+    agreed = {(request.subject, request.unlabelled_agreement) for request in requests}
+    if len(agreed) > 1 and any(agreement for _, agreement in agreed):
+        raise RequestError(
+            "asked for one walk without visible label, found two persons or agreements; give both "
+            "requests the same"
+        )
     if not isinstance(studio._parts.backend.part, Walker):
         raise RequestError(
             f"asked {studio._parts.backend.name!r} for a walk, which it cannot draw; use a model "
