@@ -35,7 +35,12 @@ class Dating(Protocol):
     """The one method that is needed of a signer here."""
 
     def timestamp(self, data: bytes, /) -> bytes:
-        """Return the file with an update manifest."""
+        """Return the file with an update manifest.
+
+        Raises:
+            SealError: not now: the authority is away.
+            VerifyError: never: this file cannot be dated.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

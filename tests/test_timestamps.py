@@ -18,7 +18,7 @@ from sdk.chains import leads_to
 from sdk.contract import sample
 from sdk.cose import certificates
 from sdk.encode import encode
-from sdk.errors import PluginError, SealError
+from sdk.errors import PluginError, SealError, VerifyError
 from sdk.jumbf import active_label, manifest_store
 from sdk.registry import Registry
 from sdk.trust import Trust, TrustList
@@ -114,9 +114,9 @@ def test_a_stamp_after_expiry_is_refused_because_it_would_prove_nothing(short, a
     fresh = new_chain(organization="Lab", common_name="Lab")
     (folder / "fresh").mkdir()
     part = signer(folder / "fresh", fresh, timestamp_url=authority.url)
-    with pytest.raises(SealError, match="has expired"):
+    with pytest.raises(VerifyError, match="has expired"):
         part.timestamp((folder / "plain.png").read_bytes())
-    with pytest.raises(SealError, match="does not verify"):
+    with pytest.raises(VerifyError, match="does not verify"):
         part.timestamp((folder / "stamped.png").read_bytes()[:-40] + bytes(40))
 
 

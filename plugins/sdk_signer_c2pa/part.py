@@ -168,8 +168,8 @@ class C2PASigner:
         certificate expires.  Only the manifest grows; the picture stays as it is.
 
         Raises:
-            SealError: no `timestamp_url` is set, the file carries no manifest or a broken one,
-                or the authority does not answer.
+            SealError: no `timestamp_url` is set, or the authority does not answer.
+            VerifyError: the file carries no manifest or a broken one, or its certificate expired.
         """
         if not self._timestamp_url:
             raise SealError("asked for a time-stamp, found no timestamp_url; name an authority")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from sdk import ManifestStore, SealError, media_type_of, read_manifests
+from sdk import ManifestStore, VerifyError, media_type_of, read_manifests
 
 from .manifest import SPEC_VERSION
 
@@ -31,7 +31,7 @@ def add_timestamp(data: bytes, signer: Signer) -> bytes:
     """Return the file with an update manifest; `signer` must know a time-stamp authority.
 
     Raises:
-        SealError: there is no manifest to date, it does not verify, or its certificate expired.
+        VerifyError: there is no manifest to date, it does not verify, or its certificate expired.
     """
     import c2pa
 
@@ -39,9 +39,9 @@ def add_timestamp(data: bytes, signer: Signer) -> bytes:
     store = read_manifests(data, media_type)
     if store is None or store.broken:
         found = f"one that does not verify ({store.broken[0].code})" if store else "none"
-        raise SealError(f"asked to date a manifest, found {found}; give a signed, unchanged file")
+        raise VerifyError(f"asked to date a manifest, found {found}; give a signed, unchanged file")
     if not is_dated(store) and any(s.code == _EXPIRED and not s.recorded for s in store.failures):
-        raise SealError(
+        raise VerifyError(
             "asked to date a manifest, found that its certificate has expired; a time-stamp of "
             "today would prove nothing"
         )
