@@ -41,7 +41,7 @@ def _found(file: str) -> tuple[bytes, Credential]:
     from sdk.config import read_credentials
     from sdk.encode import decode
     from sdk.pixels import Picture
-    from sdk.recovery import restored
+    from sdk.recovery import is_dated, restored
     from sdk.report import harmless
     from sdk.source import open_file, read_source
 
@@ -53,7 +53,8 @@ def _found(file: str) -> tuple[bytes, Credential]:
         )
     with repository, open_file(file) as opened:
         data = read_source(opened, file).data
-        for known in repository.by_pixels(Picture(decode(data)).sha256):
+        same = repository.by_pixels(Picture(decode(data)).sha256)
+        for known in sorted(same, key=lambda one: not is_dated(one)):
             whole = restored(data, known)
             if whole is not None:
                 return whole, known

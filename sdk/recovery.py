@@ -55,10 +55,16 @@ def recover(
         _by_pixels(data, picture, repository),
         _by_fingerprint(data, picture, repository),
     ):
-        found = sorted(finds, key=lambda find: (_RANK.index(find[0].match), -find[0].score))
+        found = sorted(finds, key=_order)
         if found:
             return found[0]
     return None
+
+
+def _order(find: tuple[Recovered, Credential]) -> tuple[int, float, bool]:
+    """The best match first; of equals one with a time-stamp, which outlives its certificate."""
+    recovered, known = find
+    return _RANK.index(recovered.match), -recovered.score, not is_dated(known)
 
 
 def _by_mark(
@@ -107,6 +113,11 @@ def restored(data: bytes, known: Credential) -> bytes | None:
     if whole is None or hashlib.sha256(whole).hexdigest() != known.sha256:
         return None
     return whole
+
+
+def is_dated(known: Credential) -> bool:
+    """Whether the kept manifests speak of a time-stamp; only for a choice among equals."""
+    return any(name in known.store for name in (b"sigTst", b"c2pa.time-stamp"))
 
 
 def _cut_or_turned(moved: Transform | None) -> bool:

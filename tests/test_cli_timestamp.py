@@ -10,8 +10,12 @@ import pytest
 from local_tsa import Authority
 from PIL import Image
 from shell import POLICY, run
+from strippers import STRIPPERS
 
+from sdk.backfill import Backfill
+from sdk.config import open_credentials, open_ledger
 from sdk.doctor import examine
+from sdk.errors import VerifyError
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,14 @@ def test_a_dated_copy_is_trusted_stamped_recorded_and_still_marked(
     assert picture.read_bytes() == before
     Path("tsa.pem").write_bytes(authority.root_pem)
     trust = ("--trust", "home/c2pa-development/root.pem", "--tsa-trust", "tsa.pem")
+    with Image.open("a.png") as image:
+        image.save("bare.png")  # the pixels of both; the copy with a time-stamp is found
+    report = json.loads(run("verify", "bare.png", *trust, "--json").stdout)
+    assert report["axes"]["content_match"]["state"] == "pixels"
+    assert report["axes"]["time"]["state"] == "trusted"
+    Path("stripped").write_bytes(STRIPPERS["image/png"]["manifest"](before))
+    assert run("restore", "stripped", "-o", "again.png").exit_code == 0
+    assert Path("again.png").read_bytes() == Path("a-dated.png").read_bytes()
     report = json.loads(run("verify", "a-dated.png", *trust, "--json").stdout)
     states = {name: axis["state"] for name, axis in report["axes"].items()}
     assert report["exit_code"] == 0
@@ -146,6 +158,11 @@ def killed(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+class Never:
+    def timestamp(self, data: bytes, /) -> bytes:
+        raise VerifyError("it has expired")
+
+
 def test_a_run_ends_early_when_the_authority_is_away_and_files_may_be_forgotten(
     place: Path,
 ) -> None:
@@ -154,6 +171,9 @@ def test_a_run_ends_early_when_the_authority_is_away_and_files_may_be_forgotten(
         draw(f"{number}.png")
     done = json.loads(run("timestamp", "backfill", "--json").stdout)
     assert (len(done["files"]), done["dated"], done["remain"]) == (3, 0, 4)
+    with open_credentials() as repository, open_ledger() as ledger:
+        outcomes = list(Backfill(Never(), repository, ledger).work())
+    assert [o.problem for o in outcomes] == ["it has expired"] * 4  # none bars the way of the next
     digests = [one["sha256"] for one in listed()]
     assert run("timestamp", "forget", *digests[:3]).exit_code == 0
     assert [one["sha256"] for one in listed()] == digests[3:]
