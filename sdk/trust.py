@@ -52,11 +52,20 @@ class TrustList:
             VerifyError: it cannot be read, or holds no certificate.
         """
         path = Path(path).expanduser()
-        found = cls.read(path.name, _read(path))
+        return cls.beside(path, contents(path))
+
+    @classmethod
+    def beside(cls, path: Path, data: bytes) -> TrustList:
+        """Read the bytes of a list that lies there, with the dates beside it as `open` does.
+
+        Raises:
+            VerifyError: they hold no certificate.
+        """
+        found = cls.read(path.name, data)
         beside = path.with_suffix(".json")
         if beside == path or not beside.is_file() or found.issued or found.next_update:
             return found
-        issued, next_update = _dates(_document(beside.name, _read(beside)))
+        issued, next_update = _dates(_document(beside.name, contents(beside)))
         return replace(found, issued=issued, next_update=next_update)
 
     @classmethod
@@ -112,7 +121,12 @@ class Trust:
 NO_TRUST = Trust()
 
 
-def _read(path: Path) -> bytes:
+def contents(path: Path) -> bytes:
+    """Return the bytes of a list, at most `MAX_BYTES`.
+
+    Raises:
+        VerifyError: it cannot be read.
+    """
     try:
         if not path.is_file():
             raise VerifyError(f"asked to read trust list {path}, found no file; check the path")
@@ -141,7 +155,11 @@ def _from_pem(
         ) from exc
     pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
     return TrustList(
-        name=name, pem=pem, count=len(certificates), issued=issued, next_update=next_update
+        name=harmless(name),
+        pem=pem,
+        count=len(certificates),
+        issued=issued,
+        next_update=next_update,
     )
 
 

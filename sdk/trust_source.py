@@ -17,12 +17,12 @@ import urllib.request
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Protocol
 from urllib.parse import urlsplit
 
 from sdk.errors import VerifyError
 from sdk.report import harmless
-from sdk.trust import MAX_BYTES, TrustList
+from sdk.trust import MAX_BYTES, TrustList, contents
 
 PACKAGE = "package:"
 MOST_REDIRECTS = 3
@@ -66,8 +66,9 @@ def take(source: str, *, sha256: str = "") -> Taken:
 
 
 def _from_file(source: str, path: Path) -> Taken:
-    listed = TrustList.open(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    data = contents(path)  # once: what is kept is what the digest is of
+    listed = TrustList.beside(path, data)
+    digest = hashlib.sha256(data).hexdigest()
     return Taken(listed=listed, source=source, came_from=str(path.absolute()), sha256=digest)
 
 
@@ -102,10 +103,15 @@ def _from_web(source: str) -> Taken:
     return Taken(listed=listed, source=source, came_from=last, sha256=digest)
 
 
-def _bounded(answer: IO[bytes], asked: str) -> bytes:
+class _Answer(Protocol):
+    def read1(self, n: int = -1, /) -> bytes:
+        """Return what is there, at most `n` bytes, without waiting for all of them."""
+
+
+def _bounded(answer: _Answer, asked: str) -> bytes:
     end = time.monotonic() + MOST_SECONDS
     data = bytearray()
-    while piece := answer.read(1 << 16):
+    while piece := answer.read1(1 << 16):
         data += piece
         if len(data) > MAX_BYTES:
             raise VerifyError(f"{asked} more than {MAX_BYTES:,} bytes; that is no trust list")
@@ -137,6 +143,7 @@ class _OnlyHttps(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        """Check the new address before it is asked."""
+        """Check the new address before it is asked, and read nothing of what stands beside it."""
+        fp.close()
         _check_address(newurl, req.full_url)
         return super().redirect_request(req, fp, code, msg, headers, newurl)

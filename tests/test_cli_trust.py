@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
+import io
+import itertools
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +19,7 @@ from local_https import Https
 from sample_claim import CLAIM
 from shell import run
 
+from sdk import trust_source
 from sdk.certs import new_chain
 from sdk.contract import sample
 from sdk.doctor import examine
@@ -275,3 +280,37 @@ def test_the_doctor_warns_of_the_policys_certificate_before_it_ends(place: Path)
 
 def doctor() -> list[tuple[str, str, str]]:
     return [(check.name, check.state, check.do) for check in examine()]
+
+
+def test_a_list_that_drips_and_a_redirect_that_never_ends_cost_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = itertools.count(0, 7)
+    monkeypatch.setattr("sdk.trust_source.time.monotonic", lambda: next(clock))
+    with pytest.raises(VerifyError, match="takes too long"):
+        trust_source._bounded(Dripping(), "asked, found")
+    endless = io.BytesIO(b"x")
+    asked = urllib.request.Request("https://a.example/x")
+    new = trust_source._OnlyHttps().redirect_request(
+        asked, endless, 302, "moved", http.client.HTTPMessage(), "https://b.example/x"
+    )
+    assert new is not None
+    assert endless.closed
+
+
+class Dripping:
+    def read1(self, n: int = -1, /) -> bytes:
+        return b"x"
+
+
+def test_a_file_is_read_once_and_its_name_controls_no_terminal(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path("a\x1b[2J.pem")
+    path.write_bytes(ROOTS["a"])
+    swapped = iter([ROOTS["a"], ROOTS["b"]])
+    monkeypatch.setattr("sdk.trust_source.contents", lambda _: next(swapped))
+    taken = trust_source.take(str(path))
+    assert taken.sha256 == hashlib.sha256(ROOTS["a"]).hexdigest()
+    assert "Lab a" in taken.listed.subjects()[0]
+    assert "\x1b" not in run("trust", "show", str(path)).stdout
