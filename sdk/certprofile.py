@@ -2,6 +2,7 @@
 
     examine(chain_pem)                      # [] or one Complaint for each wrong extension
     may_sign(leaf)                          # whether a verifier takes it, whenever it counted
+    leads_to(chain, roots)                  # whether roots vouch for it, whenever they counted
 
 A signing certificate must have extensions that most certificates lack, and c2pa answers a wrong
 one with "the certificate is invalid".  The rules here are those of the C2PA specification 2.2,
@@ -10,14 +11,14 @@ section 14.5.1, as c2pa-rs 0.91.3 enforces them (measured leaf by leaf, docs/pro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from sdk.certs import C2PA_CLAIM_SIGNING, EMAIL, algorithm_of, load_chain
@@ -91,6 +92,38 @@ def may_issue(_policy: object, _issuer: object, usage: x509.ExtendedKeyUsage | N
     """
     if usage is not None and not {*usage} & {*_ALLOWED, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}:
         raise ValueError("an issuer for other purposes")
+
+
+def leads_to(chain: Sequence[x509.Certificate], roots: Sequence[x509.Certificate]) -> bool:
+    """Whether the first may sign, and each certificate was issued by the next, up to a root.
+
+    Of RFC 5280, 6 what needs no time: signatures, names, basicConstraints with their path length,
+    key usages; Ed25519 too.  Other critical extensions, such as name constraints, are refused.
+    """
+    try:
+        links = all(_issued(*pair, below) for below, pair in enumerate(pairwise(chain)))
+        ends = any(chain[-1] == root or _issued(chain[-1], root, len(chain) - 1) for root in roots)
+        return links and ends and may_sign(chain[0])
+    except (ValueError, TypeError, IndexError, UnsupportedAlgorithm):
+        return False
+
+
+def _issued(child: x509.Certificate, parent: x509.Certificate, below: int) -> bool:
+    """Whether `parent` may and did issue `child`; `below` is how many issuers stand beneath it."""
+    limits, usage = _extension(parent, x509.BasicConstraints), _extension(parent, x509.KeyUsage)
+    known = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage)
+    if any(e.critical and not isinstance(e.value, known) for e in parent.extensions):
+        return False
+    if limits is None or not limits.ca or (usage is not None and not usage.key_cert_sign):
+        return False
+    if limits.path_length is not None and limits.path_length < below:
+        return False
+    may_issue(None, parent, _extension(parent, x509.ExtendedKeyUsage))
+    try:
+        child.verify_directly_issued_by(parent)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _version_and_key(leaf: x509.Certificate) -> Iterator[Complaint]:

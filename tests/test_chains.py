@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 from cryptography.x509.oid import NameOID
 
+from sdk import certprofile
 from sdk.certs import C2PA_CLAIM_SIGNING, EMAIL
 from sdk.chains import leads_to
 
@@ -17,6 +18,7 @@ NOW = datetime.now(UTC)
 THEN = NOW - timedelta(days=40)
 KEYS = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("root", "issuer", "leaf")}
 DOCUMENT = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")
+NAMES = x509.NameConstraints([x509.DNSName("example.org")], None)
 MICROSOFT = x509.ObjectIdentifier("1.3.6.1.4.1.311.76.59.1.9")
 
 
@@ -33,6 +35,7 @@ def issued(
     ca: bool = False,
     signs: bool = True,
     length: int | None = None,
+    more: x509.ExtensionType | None = None,
 ) -> x509.Certificate:
     usage = x509.KeyUsage(signs and not ca, False, not signs, False, False, ca, ca, False, False)
     key, own = KEYS[by], KEYS[name].public_key()
@@ -53,6 +56,8 @@ def issued(
     )
     if uses is not None:
         made = made.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+    if more is not None:
+        made = made.add_extension(more, critical=True)
     return made.sign(key, hashes.SHA256())
 
 
@@ -65,8 +70,17 @@ LEAF = issued("leaf", "issuer", EXPIRED, [EMAIL])
 def judged(
     leaf: x509.Certificate, *others: x509.Certificate, at: datetime = THEN, root=ROOT
 ) -> bool:
+    """Judge at a time and, for signed results and reports, whenever; they agree."""
     chain = [c.public_bytes(Encoding.DER) for c in (leaf, *others)]
-    return leads_to(chain, root.public_bytes(Encoding.PEM), at)
+    ever = certprofile.leads_to((leaf, *others), [root])
+    then = leads_to(chain, root.public_bytes(Encoding.PEM), at)
+    assert ever or not then
+    assert (
+        then
+        or not ever
+        or not all(c.not_valid_before_utc <= at <= c.not_valid_after_utc for c in (leaf, *others))
+    )
+    return then
 
 
 @pytest.mark.parametrize("uses", [[EMAIL], [DOCUMENT], [C2PA_CLAIM_SIGNING], [MICROSOFT]])
@@ -102,3 +116,7 @@ def test_issuers_are_judged_at_the_same_time_and_by_their_purpose() -> None:
     assert not judged(LEAF, ISSUER, at=NOW)
     none_below = issued("root", "root", (900, -900), ca=True, length=0)
     assert not judged(LEAF, ISSUER, root=none_below)
+    constrained = issued("issuer", "root", (900, -900), ca=True, more=NAMES)
+    assert not certprofile.leads_to((LEAF, constrained), [ROOT])
+    assert not certprofile.leads_to((), [ROOT])
+    assert not certprofile.leads_to((LEAF, ISSUER), [])

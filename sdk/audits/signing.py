@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from sdk.certprofile import leads_to
 from sdk.certs import algorithm_of, load_chain
 from sdk.errors import AuditError, SealError
 from sdk.keys import SigningCredential
@@ -88,7 +89,7 @@ def check(data: bytes, signature: str, *, roots: bytes = b"") -> Signer:
     return Signer(
         subject=leaf.subject.rfc4514_string(),
         alg=alg,
-        trusted=bool(roots) and _ends_in(chain, load_chain(roots)),
+        trusted=bool(roots) and leads_to(chain, load_chain(roots)),
         expired=not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc,
     )
 
@@ -100,22 +101,6 @@ def _fits(leaf: x509.Certificate, alg: str, value: bytes, message: bytes) -> boo
         return alg == _NAMES[algorithm_of(public)] and fits(public, value, message)
     except (SealError, UnsupportedAlgorithm, ValueError):  # a key that C2PA does not know
         return False
-
-
-def _ends_in(chain: list[x509.Certificate], roots: list[x509.Certificate]) -> bool:
-    """Whether each certificate issued the one before it, up to one of the roots."""
-    steps = [_issued(chain[i], chain[i + 1]) for i in range(len(chain) - 1)]
-    return all(steps) and any(chain[-1] == root or _issued(chain[-1], root) for root in roots)
-
-
-def _issued(child: x509.Certificate, parent: x509.Certificate) -> bool:
-    """Whether `parent` may issue certificates, and issued this one."""
-    try:
-        limits = parent.extensions.get_extension_for_class(x509.BasicConstraints).value
-        child.verify_directly_issued_by(parent)
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
-        return False
-    return limits.ca
 
 
 def _url(data: bytes) -> str:

@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 from typing import cast
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from sdk.certprofile import leads_to
 from sdk.certs import algorithm_of, load_chain
 from sdk.errors import SealError, VerifyError
 from sdk.keys import SigningCredential
@@ -58,12 +59,8 @@ class Checked:
         return all(c.not_valid_before_utc <= when <= c.not_valid_after_utc for c in self.chain)
 
     def leads_to(self, roots: Sequence[x509.Certificate]) -> bool:
-        """Whether each certificate is issued by the next, and the last by one of the roots."""
-        links = zip(self.chain, self.chain[1:], strict=False)
-        if not all(_issued(child, parent) for child, parent in links):
-            return False
-        last = self.chain[-1]
-        return any(last == root or _issued(last, root) for root in roots)
+        """Whether one of the roots vouches for the signer, whenever they counted."""
+        return leads_to(self.chain, roots)
 
 
 def signed(statement: Mapping[str, JSON], credential: SigningCredential) -> dict[str, JSON]:
@@ -160,15 +157,6 @@ def _fits(key: object, name: str, signature: bytes, message: bytes) -> bool:
     try:
         return name == _NAMES[algorithm_of(key)] and fits(key, signature, message)
     except SealError:  # a key that C2PA does not know
-        return False
-
-
-def _issued(child: x509.Certificate, parent: x509.Certificate) -> bool:
-    """Whether `parent` is a CA that issued `child`."""
-    try:
-        child.verify_directly_issued_by(parent)
-        return bool(parent.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound, UnsupportedAlgorithm):
         return False
 
 
