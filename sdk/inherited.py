@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from sdk.claims import aigc_labels
 from sdk.optout import reservation
 
+LABELS = ("1", "2", "3")
+"""Is generated, may be, is suspected to be: what else a label says is none of GB 45438-2025."""
 NO_MINING = "DMI-PROHIBITED"
 """Of the PLUS vocabulary (useplus.org, LDF, Data Mining), which IPTC 2023.1 uses."""
 _CODES = {
@@ -48,7 +50,8 @@ def inherited(files: Iterable[bytes]) -> Inherited:
     label, codes = "", set()
     for data in files:
         for found in aigc_labels(data):
-            label = label or json.dumps(found, separators=(",", ":"))
+            if found["Label"] in LABELS:
+                label = label or json.dumps(found, separators=(",", ":"))
         if why := reservation(data):
             codes.add(_CODES.get(why, NO_MINING))
     if not codes:

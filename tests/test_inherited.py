@@ -74,6 +74,7 @@ def test_what_forbids_most_counts() -> None:
         b'{"Label":1}',
         b'{"Label":{}}',
         b'{"Label":"' + b"1" * 300 + b'"}',
+        b'{"Label":"drawn by hand"}',
     ],
 )
 def test_what_is_no_label_is_not_taken_over(body: bytes) -> None:
