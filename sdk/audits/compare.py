@@ -10,15 +10,16 @@ twice.  Claims are those of a report: differs, equivalent within ±margin, undec
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 
 from sdk.audits.estimating import Answerer
 from sdk.audits.folder import Folder
-from sdk.audits.gathering import answer_of, cell_of
+from sdk.audits.gathering import ABSTAINED, answer_of, cell_of
 from sdk.audits.independent import independent
 from sdk.audits.intervals import wilson
 from sdk.audits.multiple import CONTROLS
@@ -47,6 +48,9 @@ class Change:
     pictures: int
     """Seeds with two answers, or pictures of both reports."""
     paired: bool
+    missing: int = 0
+    """Seeds of a pair without two answers: refused, not drawn, nobody shown, or abstained.  What is
+    equivalent is so whatever they would have shown; the rest is of the seeds with two answers."""
 
     def to_json(self) -> dict[str, JSON]:
         """Return the row of a comparison."""
@@ -81,24 +85,37 @@ def compare_runs(
     mine, theirs = (_by_task(folder) for folder in (first, second))
     tables: dict[tuple[str, str, str], np.ndarray[tuple[int, int], np.dtype[np.int64]]] = {}
     cells = {cell.index: cell for cell in a.cells}
-    for task in sorted(mine.keys() & theirs.keys()):
-        group = cell_of(mine[task], cells).group
+    lost: Counter[tuple[str, str, str]] = Counter()
+    for task in sorted(mine.keys() | theirs.keys()):
+        group = cell_of(mine.get(task) or theirs[task], cells).group
         for name, answerer in answerers.items():
             among = answerer.attribute.among
-            one, two = (answer_of(rows[task], name, answerer)[0] for rows in (mine, theirs))
+            one, two = (_answer(rows.get(task), name, answerer) for rows in (mine, theirs))
             for value in among[:1] if len(among) == 2 else among:
                 table = tables.setdefault((name, group, value), np.zeros((2, 2), np.int64))
                 if one in among and two in among:
                     table[int(two != value), int(one != value)] += 1
+                else:
+                    lost[name, group, value] += 1
     kept = {key: table for key, table in tables.items() if table.sum()}
     if not kept:
         raise AuditError("asked to compare two runs, found no seed with two answers; draw some")
     cells_ = np.array([*kept.values()])
     seen = paired(cells_, level)
     reach = np.array([margin * _sharpness(answerers[name].confusion) for name, _, _ in kept])
-    within = [float(p_within(t, m)) if m > 0 else 1.0 for t, m in zip(cells_, reach, strict=True)]
+    missing = [lost[key] for key in kept]
+    within = [
+        float(p_within(table, m, gone)) if m > 0 else 1.0
+        for table, m, gone in zip(cells_, reach, missing, strict=True)
+    ]
     shares = np.stack([cells_[:, :, 0].sum(1), cells_[:, 0].sum(1)], 1) / seen.n[:, None]
-    return _changes([*kept], shares, seen, np.array(within), (level, control), is_paired=True)
+    rows = _changes([*kept], shares, seen, np.array(within), (level, control), is_paired=True)
+    return [replace(row, missing=gone) for row, gone in zip(rows, missing, strict=True)]
+
+
+def _answer(line: Mapping[str, JSON] | None, name: str, answerer: Answerer) -> str:
+    """What one run answers; nothing where the policy refused, or it was not drawn."""
+    return ABSTAINED if line is None or "refused" in line else answer_of(line, name, answerer)[0]
 
 
 def compare_tallies(
@@ -201,4 +218,4 @@ def _changes(
 
 
 def _by_task(folder: Folder) -> dict[str, Mapping[str, JSON]]:
-    return {str(line["task"]): line for line in folder.lines() if "refused" not in line}
+    return {str(line["task"]): line for line in folder.lines()}

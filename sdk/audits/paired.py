@@ -64,21 +64,28 @@ def paired(table: ArrayLike, level: float = 0.95) -> Paired:
     )
 
 
-def p_within(table: ArrayLike, margin: float) -> Floats:
+def p_within(table: ArrayLike, margin: float, missing: int = 0) -> Floats:
     """Return TOST p-values of "the paired difference is outside ±margin", on the same footing.
+
+    `missing` are seeds without two answers: the p-value holds whatever they would have shown.
 
     Raises:
         AuditError: no seeds, another shape, or a margin outside 0..1.
     """
-    from scipy.special import ndtr
-
     if not 0 < margin < 1:
         raise AuditError(f"asked for margin {margin!r}; give one between 0 and 1")
     cells = checked_counts(table, asked="read pairs").astype(float)
-    n = paired(table).n
-    more, less = (cells[..., 0, 1] + 1) / (n + 2), (cells[..., 1, 0] + 1) / (n + 2)
+    n = paired(table).n + missing
+    b, c = cells[..., 0, 1], cells[..., 1, 0]
+    ends = _tost(b + missing, c, n, margin), _tost(b, c + missing, n, margin)
+    return np.asarray(np.maximum(*ends))
+
+
+def _tost(b: Floats, c: Floats, n: Floats, margin: float) -> Floats:
+    from scipy.special import ndtr
+
+    more, less = (b + 1) / (n + 2), (c + 1) / (n + 2)
     spread = np.sqrt((more + less - (more - less) ** 2) / (n + 2))
     difference = more - less
-    return np.asarray(
-        np.maximum(ndtr((difference - margin) / spread), ndtr(-(difference + margin) / spread))
-    )
+    below, above = ndtr((difference - margin) / spread), ndtr(-(difference + margin) / spread)
+    return np.asarray(np.maximum(below, above))

@@ -100,9 +100,7 @@ def pairs_of(
         cells = np.array([one.table for one in full])
         seen = paired(cells, level)
         reach = [margin * _sharpness(tallies[one.attribute]) for one in full]
-        within = np.array(
-            [float(p_within(c, m)) if m > 0 else 1.0 for c, m in zip(cells, reach, strict=True)]
-        )
+        within = np.array([_within(one, m) for one, m in zip(full, reach, strict=True)])
         differs, equivalent = CONTROLS[control](seen.p), CONTROLS[control](within)
         for i, one in enumerate(full):
             claim = Claim.DIFFERS if differs[i] <= 1 - level else Claim.UNDECIDED
@@ -132,6 +130,10 @@ def pairs_of(
         }
         for one in tables
     ]
+
+
+def _within(one: PairTable, margin: float) -> float:
+    return float(p_within(one.table, margin, one.dropped)) if margin > 0 else 1.0
 
 
 def counted(blocks: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:

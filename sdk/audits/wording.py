@@ -218,10 +218,12 @@ def pair_rows(results: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 def changed(change: Change) -> str:
     """Return one row of a comparison as a sentence."""
     how = "McNemar" if change.paired else "Fisher"
+    seen = f"{change.pictures:,} {'seeds' if change.paired else 'pictures'}"
+    seen += f" and {change.missing:,} without two answers" if change.missing else ""
     return (
         f"{change.group}, {change.attribute}: {change.value} {percent(change.first)} to "
         f"{percent(change.second)}, change {signed(change.low)} to {signed(change.high)} points "
-        f"({change.pictures:,} {'seeds' if change.paired else 'pictures'}, adjusted {how} p = "
+        f"({seen}, adjusted {how} p = "
         f"{change.p_differs:.4f}): {change.claim}"
     )
 

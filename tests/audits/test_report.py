@@ -1,7 +1,9 @@
 """Reports: from a run of a generator whose skew is known to signed files, and back."""
 
 import json
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -14,7 +16,7 @@ from sdk.audits.binding import bind, check_report
 from sdk.audits.compare import compare_runs
 from sdk.audits.costs import cost_of
 from sdk.audits.estimating import estimators_of, observed_policy
-from sdk.audits.folder import Folder
+from sdk.audits.folder import LINES, Folder
 from sdk.audits.page import page
 from sdk.audits.paper import paper
 from sdk.audits.plans import Target, parse_plan
@@ -23,6 +25,7 @@ from sdk.audits.samples import samples_of
 from sdk.audits.signing import check, sign
 from sdk.audits.subject import attested
 from sdk.audits.tally import Tally
+from sdk.audits.wording import changed
 from sdk.audits.writing import write
 from sdk.certs import new_chain
 from sdk.errors import AuditError, OutputError
@@ -215,6 +218,23 @@ def test_a_run_compared_with_itself_differs_nowhere(done):
     rows = compare_runs(folder, folder, answerers, margin=0.1)
     assert len(rows) == 8
     assert all(row.difference == 0 and row.claim != "differs" for row in rows)
+
+
+def test_seeds_that_one_run_refused_are_said_and_prove_no_equivalence(done, tmp_path):
+    _, folder, answerers = done
+    answerers = {name: replace(one, confusion=()) for name, one in answerers.items()}
+    whole = compare_runs(folder, folder, answerers, margin=0.5)
+    assert {row.claim for row in whole} == {"equivalent"}
+    again = Path(shutil.copytree(folder.path, tmp_path / "again"))
+    lines = [json.loads(line) for line in (again / LINES).read_text().splitlines()]
+    for line in lines:
+        line |= {"refused": "image"} if int(line["task"][-1]) % 2 else {}
+    (again / LINES).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    for pair in ((folder, Folder.read(again)), (Folder.read(again), folder)):
+        rows = compare_runs(*pair, answerers, margin=0.5)
+        assert {row.claim for row in rows} == {"undecided"}
+        assert sum(row.missing for row in rows) >= len(lines)  # half of them, for two attributes
+        assert "without two answers" in changed(rows[0])
 
 
 def test_a_plan_says_what_its_pictures_can_show(done):
