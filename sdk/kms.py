@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from sdk.errors import SealError
@@ -60,14 +61,17 @@ class KmsKey:
         Raises:
             SealError: it is no such URI.
         """
-        found = urlsplit(uri)
+        wrong = "; give awskms:///KEY?region=REGION with a key id, an alias or an ARN"
+        try:
+            found = urlsplit(uri)
+        except ValueError as exc:
+            raise SealError(f"asked for the key {harmless(uri)}, found {exc}{wrong}") from exc
         asked = dict(parse_qsl(found.query, keep_blank_values=True))
         self.name = unquote(found.path.removeprefix("/"))
+        if "@" in found.netloc:  # and is not shown: it may be a password
+            raise SealError(f"asked for a key of KMS, found a user in its address{wrong}")
         if found.scheme != SCHEME or not self.name or asked.keys() - {"region", "profile"}:
-            raise SealError(
-                f"asked for the key {harmless(uri)}; give awskms:///KEY?region=REGION with a key "
-                "id, an alias or an ARN"
-            )
+            raise SealError(f"asked for the key {harmless(uri)}{wrong}")
         arn = self.name.split(":")
         self._region = asked.get("region") or (arn[3] if len(arn) > 4 else "")
         self._profile = asked.get("profile", "")
@@ -102,12 +106,18 @@ class KmsKey:
         """Return the public half.
 
         Raises:
-            SealError: KMS said no, or the key is symmetric.
+            SealError: KMS said no, or the key is symmetric or of a kind that is not known here.
         """
         answer = self._ask(
             "show its public key", lambda client: client.get_public_key(KeyId=self.name)
         )
-        return load_der_public_key(answer["PublicKey"])
+        try:
+            return load_der_public_key(answer["PublicKey"])
+        except (ValueError, UnsupportedAlgorithm) as exc:
+            raise SealError(
+                f"asked AWS KMS key {harmless(self.name)} to show its public key, found "
+                f"{harmless(exc)}; give one on P-256, P-384 or P-521, or RSA"
+            ) from exc
 
     def _ask(self, what: str, call: Callable[[Any], Mapping[str, bytes]]) -> Mapping[str, bytes]:
         try:

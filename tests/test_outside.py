@@ -17,6 +17,7 @@ from sdk.contract import sample
 from sdk.encode import encode
 from sdk.errors import PluginError, SealError
 from sdk.keys import SigningCredential
+from sdk.kms import KmsKey
 from sdk.outside import is_outside, open_key
 from sdk.registry import Registry
 from sdk.trust import Trust, TrustList
@@ -189,6 +190,8 @@ def test_a_service_that_does_not_answer_and_a_missing_region_are_said(
         "awskms://",
         "awskms:///",
         "awskms:///a?regoin=x",
+        "awskms://[::1/a",
+        "awskms://user:secret@host/a",
         "pkcs11:",
         "pkcs11:token=a;object=b?module-path=c",
         "pkcs11:token=a;object=b?module-path=c&pin-source=file:d&pin-value=1",
@@ -197,8 +200,15 @@ def test_a_service_that_does_not_answer_and_a_missing_region_are_said(
     ],
 )
 def test_a_uri_that_names_no_key_is_refused(uri: str) -> None:
-    with pytest.raises(SealError, match="; give "):
+    with pytest.raises(SealError, match="; give ") as caught:
         open_key(uri)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_key_of_a_kind_that_c2pa_does_not_know_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KmsKey, "_ask", lambda *_: {"PublicKey": b"no key"})
+    with pytest.raises(SealError, match="give one on P-256"):
+        open_key("awskms:///alias/a").public_key()
 
 
 def test_a_path_is_no_uri() -> None:
