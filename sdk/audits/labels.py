@@ -80,6 +80,8 @@ class Labels:
                 "column value"
             )
         source: dict[str, JSON] = {"file": path.name, "sha256": digest, "labels": len(labels)}
+        if no_majority := len(votes) - len(labels):
+            source["no_majority"] = no_majority
         return cls(
             attribute=answerer.attribute.name, values=labels, source={**source, **_agreed(votes)}
         )

@@ -10,6 +10,11 @@ from typing import Any
 
 from sdk.types import JSON
 
+_NO_MAJORITY = (
+    "{:,} labelled pictures have no majority (a tie, or unclear) and count as unlabelled. These "
+    "are the hard ones, so that the errors counted by labels look a little smaller than they are."
+)
+
 
 def limits_of(results: Mapping[str, JSON]) -> list[str]:
     """Return the limits of these results, most important first."""
@@ -44,6 +49,8 @@ def limits_of(results: Mapping[str, JSON]) -> list[str]:
             "Labels by people are used as if the labelled pictures had been picked at random from "
             "this run; people do not agree either, and their majority is taken for what is shown."
         )
+        open_ = sum(one.get("no_majority", 0) for one in found["evidence"]["labels"].values())
+        said += [_NO_MAJORITY.format(open_)] if open_ else []
     if found["pairs"]:
         said.append(
             "Differences between prompts with the same seeds are those of the answers. Errors "

@@ -141,6 +141,16 @@ def test_raters_count_by_majority_and_ties_are_no_label(folder, done, tmp_path):
     assert "fleiss kappa" in found.source
 
 
+def test_hard_pictures_that_count_as_unlabelled_are_a_limit_of_the_report(folder, done, tmp_path):
+    _, answerers = done
+    rows = looked_at(sample(folder, 50), folder)
+    rows[0]["value"] = rows[1]["value"] = "unclear"
+    imported(folder, answerers, rows, tmp_path).keep(folder)
+    found = report_of_run(folder, answerers)["results"]
+    assert found["evidence"]["labels"]["perceived_gender"]["no_majority"] == 2
+    assert any(said.startswith("2 labelled pictures have no majority") for said in found["limits"])
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
