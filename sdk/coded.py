@@ -187,19 +187,24 @@ def _tiff(file: bytes) -> Iterator[_Piece]:
     (table,) = struct.unpack_from(order + "I", file, 4)
     (count,) = struct.unpack_from(order + "H", file, table)
     tags: dict[int, bytes] = {}
+    left = len(file)  # values and strips share no bytes: else a small file would unpack to a large
     for at in range(table + 2, table + 2 + 12 * min(count, MAX_PIECES), 12):
         tag, kind, number = struct.unpack_from(order + "HHI", file, at)
         size = _SIZES[kind] * number
         (place,) = struct.unpack_from(order + "I", file, at + 8)
         start = at + 8 if size <= 4 else place
-        if start + size > len(file) or tag in tags:
-            raise ValueError("a value goes over the end, or a tag stands twice")
+        left -= size
+        if start + size > len(file) or tag in tags or left < 0:
+            raise ValueError("a value goes over the end, or a tag or its bytes are used twice")
         tags[tag] = file[at : at + 8] + file[start : start + size]
     if struct.unpack_from(order + "I", file, table + 2 + 12 * count) != (0,):
         raise ValueError("more than one picture")
     for start, size in zip(
         _whole(tags[_OFFSETS], order), _whole(tags[_COUNTS], order), strict=True
     ):
+        left -= size
+        if left < 0:
+            raise ValueError("strips use the same bytes")
         yield start, file[start : start + size], True
     for tag, value in tags.items():
         if tag not in (_OFFSETS, _MANIFEST):

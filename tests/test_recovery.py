@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -272,3 +273,17 @@ def test_an_intact_file_is_not_looked_up(lab: Lab) -> None:
             raise AssertionError(name)
 
     assert replace(lab, repository=Never()).judge(lab.release(13)).exit_code == 0
+
+
+def test_a_tiff_whose_tags_share_their_bytes_unpacks_to_nothing() -> None:
+    data = encode(sample(64, 64), "image/tiff")
+    order = "<" if data[:2] == b"II" else ">"
+    (table,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, table)
+    tags = data[table + 2 : table + 2 + 12 * count]
+    more = b"".join(struct.pack(order + "HHII", 60000 + n, 1, 9000, 8) for n in range(9))
+    whole = struct.pack(order + "H", count + 9) + tags + more + bytes(4)
+    data += bytes(len(data) % 2)
+    assert Shell.of(data, "image/tiff") is not None
+    bomb = data[:4] + struct.pack(order + "I", len(data)) + data[8:] + whole
+    assert Shell.of(bomb, "image/tiff") is None
