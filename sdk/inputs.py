@@ -14,11 +14,16 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sdk.errors import PluginError, RequestError
+from sdk.ifds import bloated, overfull
 from sdk.pixels import Pixels, admit_pixels
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 MAX_BYTES = 64 * 1024 * 1024
 """A larger file is not read."""
@@ -97,9 +102,14 @@ class InputImage:
 
         if not data:
             raise RequestError(f"asked to open {name}, found an empty file; give a picture")
+        if bloated(data):
+            raise _crowded(name)
         try:
             with Image.open(io.BytesIO(data), formats=list(MEDIA_TYPES)) as image:
                 _check(image, name)
+                image.load()
+                if overfull(exif_of(image)):
+                    raise _crowded(name)
                 if data.startswith(b"\x89PNG") and data[24] == 16:
                     raise _too_deep(name, "16-bit PNG")  # Pillow would halve it without a word
                 media_type = MEDIA_TYPES[_format(image.format)]
@@ -172,6 +182,20 @@ def _too_deep(name: str, found: str) -> RequestError:
     return RequestError(
         f"asked to open {name}, found more than 8 bits a channel ({found}); convert it to 8-bit RGB"
     )
+
+
+def _crowded(name: str) -> RequestError:
+    return RequestError(
+        f"asked to open {name}, found tags that claim more bytes than it has; export it again"
+    )
+
+
+def exif_of(image: Image) -> bytes:
+    """The EXIF of a loaded picture that is no TIFF, empty when it has none."""
+    if isinstance(found := image.info.get("exif"), bytes):
+        return found
+    text = image.info.get("Raw profile type exif")  # ImageMagick's PNG: hexadecimal after 3 lines
+    return bytes.fromhex("".join(text.split("\n")[3:])) if isinstance(text, str) else b""
 
 
 def _rgb(image: object) -> Pixels:

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from sdk.formats import HEAD_BYTES, media_type_of
+from sdk.ifds import bloated
 from sdk.manifests import State, as_object, read_manifests
 
 _USES = ("ai_generative_training", "ai_training", "data_mining")
@@ -60,7 +61,7 @@ def _in_xmp(data: bytes) -> str:
 
     packets = [data]
     with suppress(Exception):  # whoever decodes the picture says what is wrong with it
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(b"" if bloated(data) else data)) as image:
             packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
         packets.append(packet.encode() if isinstance(packet, str) else bytes(packet))
     for raw in packets:

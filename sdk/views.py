@@ -13,7 +13,8 @@ import numpy as np
 
 from sdk.encode import decode
 from sdk.errors import OutputError
-from sdk.inputs import MAX_PIXELS, MEDIA_TYPES
+from sdk.ifds import bloated, overfull
+from sdk.inputs import MAX_PIXELS, MEDIA_TYPES, exif_of
 from sdk.pixels import Pixels, admit_pixels
 
 FRAMES = 8
@@ -44,6 +45,8 @@ def views(data: bytes) -> Sequence[Pixels]:
 def _frames(data: bytes) -> Sequence[Pixels]:
     from PIL import Image
 
+    if bloated(data):
+        raise OutputError("asked to look at a picture whose tags claim more bytes than it has")
     with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise OutputError(
@@ -53,6 +56,9 @@ def _frames(data: bytes) -> Sequence[Pixels]:
         found = []
         for frame in sorted({count * i // FRAMES for i in range(FRAMES)}):
             image.seek(frame)
+            image.load()
+            if overfull(exif_of(image)):
+                raise OutputError("asked to look at a picture whose tags claim more than it has")
             found.append(admit_pixels(_shown(image)))
         return tuple(found)
 
