@@ -32,7 +32,7 @@ class Threshold:
 
 
 SMALL = Threshold(smooth=(0.55, 0.25), texture=(0.35, 0.35), most=1.5, quarters=False, lock=16.0)
-LARGE = Threshold(smooth=(0.55, 0.30), texture=(0.27, 0.30), most=1.2, quarters=True, lock=12.5)
+LARGE = Threshold(smooth=(0.55, 0.30), texture=(0.27, 0.30), most=1.2, quarters=True, lock=14.5)
 """Below and from 1024 pixels.  A small picture's low band is what shrinking and JPEG leave."""
 
 
