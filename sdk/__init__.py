@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sdk.audits.estimates import AttributeEstimator, Confusion, Estimate, findings_of
     from sdk.audits.monitor import Monitor
     from sdk.audits.sampling import Sampler
+    from sdk.colour import lab_of
     from sdk.config import open_ledger
     from sdk.data.signals import do_not_train, reserved
     from sdk.durable import write_whole
@@ -153,6 +154,7 @@ __all__ = [
     "findings_of",
     "hookimpl",
     "in_tiles",
+    "lab_of",
     "media_type_of",
     "open_ledger",
     "plain",
@@ -168,6 +170,9 @@ _ROOMS = {
     """,
     "data.signals": """
         do_not_train reserved
+    """,
+    "colour": """
+        lab_of
     """,
     "durable": """
         write_whole

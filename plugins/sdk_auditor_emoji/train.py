@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdk import Registry, TrainError
+from sdk import Registry, TrainError, lab_of
 
 from .labels import GENDER, GENDERS, TONE, TONES, gender_of, part_of, tone_of
-from .palette import WHITE, lab_of, shares
+from .palette import WHITE, shares
 from .view import view_of
 
 OTHER_VENDORS = frozenset({"emojione", "fxemoji"})

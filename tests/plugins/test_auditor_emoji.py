@@ -12,10 +12,10 @@ pytest.importorskip("onnxruntime", reason="the emoji estimator needs onnxruntime
 
 import sdk_auditor_emoji
 from sdk_auditor_emoji.labels import GENDER, TONE, gender_of, part_of, tone_of
-from sdk_auditor_emoji.palette import lab_of
 from sdk_auditor_emoji.train import tabled
 
 from sdk import AttributeEstimator, Picture, PluginError, Registry, Request
+from sdk.colour import lab_of
 from sdk.contract import check_auditor, sample
 from sdk.pixels import admit_pixels
 

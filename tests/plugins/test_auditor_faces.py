@@ -12,10 +12,11 @@ pytest.importorskip("onnxruntime", reason="the face estimator needs onnxruntime"
 import sdk_auditor_faces
 from PIL import Image, ImageEnhance
 from sdk_auditor_faces.finder import Finder, drawn
-from sdk_auditor_faces.skin import MONK, ita_class, lab_of, monk_of
+from sdk_auditor_faces.skin import MONK, ita_class, monk_of
 from sdk_auditor_faces.weights import FINDER, folder_of
 
 from sdk import AttributeEstimator, Estimate, PluginError
+from sdk.colour import lab_of
 from sdk.contract import check_auditor
 from sdk.pixels import admit_pixels
 
