@@ -59,6 +59,26 @@ class Parts:
             part.load_state_dict(state[name])
 
 
+class OneNetwork(Parts):
+    """A fit of one network with one optimiser, and its average."""
+
+    def __init__(self, network: Any, optimiser: torch.optim.Optimizer, ema: float) -> None:
+        self.network: Any = network
+        self._optimiser = optimiser
+        self._average = Average(network, ema)
+        self.parts = {"network": network, "average": self._average, "optimiser": optimiser}
+
+    def _step(self, loss: torch.Tensor, rate: float) -> None:
+        """Go one step down the loss, with gradients of norm 1 at most; the average follows."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self._optimiser.step()
+        self._average.follow(self.network)
+
+
 class Average:
     """An exponential moving average of a network's weights: what is drawn with and exported."""
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sdk import Dataset, Pixels, TrainError, Watch
 
-from .fits import Average, Parts
+from .fits import OneNetwork
 from .folder import bundled
 from .leave import write_network
 from .material import Batch, chosen, scaled
@@ -73,7 +73,7 @@ class Canvases:
         return self._pictures[torch.from_numpy(places)].float() / 127.5 - 1
 
 
-class StyleFit(Parts):
+class StyleFit(OneNetwork):
     """One network, one optimiser, the looks of all styles."""
 
     about = "A feed-forward style network: a picture and a style's name to a picture."
@@ -85,29 +85,19 @@ class StyleFit(Parts):
             Path(recipe.encoder) if recipe.encoder else bundled("starter") / "vae"
         )
         self._looks = [self._losses.look(to_tensor(p)) for p in examples.values()]
-        self.network = Styler(Shape(styles=tuple(examples), width=recipe.width)).train()
-        self._average = Average(self.network, recipe.ema)
-        self._optimiser = torch.optim.Adam(self.network.parameters(), recipe.learning_rate)
-        self.parts = {
-            "network": self.network,
-            "average": self._average,
-            "optimiser": self._optimiser,
-        }
+        network = Styler(Shape(styles=tuple(examples), width=recipe.width)).train()
+        optimiser = torch.optim.Adam(network.parameters(), recipe.learning_rate)
+        super().__init__(network, optimiser, recipe.ema)
 
     def advance(self, batch: Batch, rate: float, progress: float) -> Mapping[str, float]:
         """One style a step: its Gram matrices are of one picture."""
-        self._optimiser.param_groups[0]["lr"] = rate
         number = int(torch.randint(len(self._looks), (1,)))
         which = torch.full((len(batch.pictures),), number)
         drawn = self.network(batch.pictures, which)
         content = self._losses.content(batch.pictures)
         near, far = self._losses.distances(drawn, self._looks[number], content)
         loss = near + self._recipe.content * far + self._recipe.smooth * smoothness(drawn)
-        self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self._optimiser.step()
-        self._average.follow(self.network)
+        self._step(loss, rate)
         return {"loss": loss.item(), "style": near.item(), "content": far.item()}
 
     @torch.no_grad()

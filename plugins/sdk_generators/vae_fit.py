@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from sdk import TrainError
 
-from .fits import Average, Parts
+from .fits import OneNetwork
 from .leave import write_network
 from .material import Batch
 from .recipe import Recipe
@@ -38,30 +38,22 @@ class VaeRecipe(Recipe):
             )
 
 
-class VaeFit(Parts):
+class VaeFit(OneNetwork):
     """One network, one optimiser."""
 
     about = "A conditional variational autoencoder: words and a latent to a small picture."
 
     def __init__(self, recipe: VaeRecipe) -> None:
         self._recipe = recipe
-        self.network = Vae(
-            Shape(side=recipe.side, latent=recipe.latent, width=recipe.width)
-        ).train()
-        self.network.to(memory_format=torch.channels_last)
-        self._average = Average(self.network, recipe.ema)
-        self._optimiser = torch.optim.AdamW(
-            self.network.parameters(), recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
+        shape = Shape(side=recipe.side, latent=recipe.latent, width=recipe.width)
+        network = Vae(shape).train().to(memory_format=torch.channels_last)
+        optimiser = torch.optim.AdamW(
+            network.parameters(), recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
         )
-        self.parts = {
-            "network": self.network,
-            "average": self._average,
-            "optimiser": self._optimiser,
-        }
+        super().__init__(network, optimiser, recipe.ema)
 
     def advance(self, batch: Batch, rate: float, progress: float) -> Mapping[str, float]:
         """Absolute and squared error, edges, the colour of 4×4 areas, and nats of the latents."""
-        self._optimiser.param_groups[0]["lr"] = rate
         mean, log_variance = self.network.encode(batch.pictures, batch.words)
         latents = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
         error = self.network.decode(latents, batch.words) - batch.pictures
@@ -72,11 +64,7 @@ class VaeFit(Parts):
         warm = self._recipe.kl_warmup
         price = self._recipe.kl * (min(1.0, progress / warm) if warm else 1.0)
         loss = flat + 0.5 * edges + areas + price * nats
-        self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self._optimiser.step()
-        self._average.follow(self.network)
+        self._step(loss, rate)
         return {"loss": loss.item(), "error": flat.item(), "nats": nats.item()}
 
     @torch.no_grad()

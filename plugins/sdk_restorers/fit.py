@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from sdk_generators.fits import Average, Parts
+from sdk_generators.fits import OneNetwork
 from sdk_generators.leave import write_network
 from sdk_generators.material import Batch
 from sdk_generators.recipe import Recipe
@@ -63,34 +63,27 @@ class ColouriseRecipe(Recipe):
             raise TrainError(f"asked for side {self.side}; the colouriser works at 64")
 
 
-class DenoiseFit(Parts):
+class DenoiseFit(OneNetwork):
     """Absolute error (Charbonnier) and that of the edges."""
 
     about = "Takes blur, noise and JPEG's traces out of drawings."
 
     def __init__(self, recipe: DenoiseRecipe) -> None:
-        self.network = Denoiser(Shape(width=recipe.width, depth=recipe.depth)).train()
-        self.network.to(memory_format=torch.channels_last)
-        self._average = Average(self.network, recipe.ema)
-        self._optimiser = torch.optim.AdamW(self.network.parameters(), recipe.learning_rate)
-        self.parts = {
-            "network": self.network,
-            "average": self._average,
-            "optimiser": self._optimiser,
-        }
+        network = Denoiser(Shape(width=recipe.width, depth=recipe.depth)).train()
+        network.to(memory_format=torch.channels_last)
+        optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate)
+        super().__init__(network, optimiser, recipe.ema)
 
     def advance(self, batch: Batch, rate: float, progress: float) -> Mapping[str, float]:
         """Take one step; `before` is the spoilt pictures' own error."""
         assert isinstance(batch, Spoilt)
-        self._optimiser.param_groups[0]["lr"] = rate
         with autocast():
             mended = self.network(batch.spoilt.contiguous(memory_format=torch.channels_last))
         error = mended.float() - batch.pictures
         flat = (error.square() + 1e-6).sqrt().mean()
         edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
         loss = flat + 0.5 * edges
-        _step(self._optimiser, loss, self.network)
-        self._average.follow(self.network)
+        self._step(loss, rate)
         before = (batch.spoilt - batch.pictures).abs().mean()
         return {"loss": loss.item(), "error": flat.item(), "before": before.item()}
 
@@ -105,7 +98,7 @@ class DenoiseFit(Parts):
         write_network(folder, index, self._average.network.state_dict(), BACKEND, encoder_sha256)
 
 
-class ColouriseFit(Parts):
+class ColouriseFit(OneNetwork):
     """Absolute error of the chroma: the median of what a thing's colours may be."""
 
     about = (
@@ -114,26 +107,19 @@ class ColouriseFit(Parts):
     )
 
     def __init__(self, recipe: ColouriseRecipe) -> None:
-        self.network = Colouriser(Shape(width=recipe.width, depth=recipe.depth)).train()
-        self.network.to(memory_format=torch.channels_last)
-        self._average = Average(self.network, recipe.ema)
-        self._optimiser = torch.optim.AdamW(self.network.parameters(), recipe.learning_rate)
-        self.parts = {
-            "network": self.network,
-            "average": self._average,
-            "optimiser": self._optimiser,
-        }
+        network = Colouriser(Shape(width=recipe.width, depth=recipe.depth)).train()
+        network.to(memory_format=torch.channels_last)
+        optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate)
+        super().__init__(network, optimiser, recipe.ema)
 
     def advance(self, batch: Batch, rate: float, progress: float) -> Mapping[str, float]:
         """Take one step; `before` is the error of leaving the picture grey."""
         assert isinstance(batch, Spoilt)
-        self._optimiser.param_groups[0]["lr"] = rate
         truth = split(batch.pictures)[1]
         with autocast():
             chroma = self.network(batch.spoilt, batch.words)
         loss = F.l1_loss(chroma.float(), truth)
-        _step(self._optimiser, loss, self.network)
-        self._average.follow(self.network)
+        self._step(loss, rate)
         return {"loss": loss.item(), "before": truth.abs().mean().item()}
 
     @torch.no_grad()
@@ -146,10 +132,3 @@ class ColouriseFit(Parts):
         """Write the averaged weights, for the refiner `colourise`."""
         index = {"_class_name": "Colouriser", **asdict(self.network.shape)}
         write_network(folder, index, self._average.network.state_dict(), BACKEND, encoder_sha256)
-
-
-def _step(optimiser: torch.optim.Optimizer, loss: torch.Tensor, network: torch.nn.Module) -> None:
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimiser.step()
