@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sdk_image_concepts import load
 
 from sdk import (
     Auditor,
@@ -98,7 +99,7 @@ class Clip:
         self._sampler = Sampler(sample_rate, budget_ms)
         path = _checked(weights, sha256)
         self.weights_sha256 = sha256.lower()
-        self._net, self._look, tokens = _load(model, path)
+        self._net, self._look, tokens = load("an estimator by CLIP", model, path)
         self._rows = {
             name: np.stack([_mean_of(self._net, tokens(said)) for said in values.values()])
             for name, values in texts.items()
@@ -192,24 +193,6 @@ def _checked(weights: object, sha256: object) -> Path:
             "names the very weights that answered: give the file you checked, or its digest"
         )
     return path
-
-
-def _load(model: str, path: Path) -> tuple[Any, Any, Any]:
-    try:
-        import open_clip
-    except ImportError as exc:
-        raise PluginError(
-            "asked for an estimator by CLIP, found no open_clip; "
-            "run: pip install 'responsible-generation-sdk[generate]'"
-        ) from exc
-    try:
-        net, _, look = open_clip.create_model_and_transforms(
-            model, pretrained=str(path), require_pretrained=True, weights_only=True
-        )
-        tokens = open_clip.get_tokenizer(model)
-    except Exception as exc:  # open_clip, torch and safetensors raise their own kinds
-        raise PluginError(f"asked to load {path.name} as {model}, found {exc}") from exc
-    return net.eval(), look, tokens
 
 
 def _mean_of(net: Any, tokens: Any) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -65,7 +65,7 @@ class ConceptFilter:
             raise PluginError(f"asked for weights {weights!r}, found no file; give its path")
         self._sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         self._name = f"open_clip {model}"
-        self._net, self._look, tokens = _load(model, path)
+        self._net, self._look, tokens = load("concepts", model, path)
         every = [
             *(t for texts in self._texts.values() for t in texts),
             *_texts("harmless", harmless),
@@ -103,12 +103,17 @@ class ConceptFilter:
         return findings
 
 
-def _load(model: str, path: Path) -> tuple[Any, Any, Any]:
+def load(asked: str, model: str, path: Path) -> tuple[Any, Any, Any]:
+    """Open a CLIP model: the network, how it looks at a picture, and its tokenizer.
+
+    Raises:
+        PluginError: open_clip is not installed, or these are no weights of the model.
+    """
     try:
         import open_clip
     except ImportError as exc:
         raise PluginError(
-            "asked for concepts, found no open_clip; "
+            f"asked for {asked}, found no open_clip; "
             "run: pip install 'responsible-generation-sdk[generate]'"
         ) from exc
     try:

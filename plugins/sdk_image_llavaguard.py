@@ -20,9 +20,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from sdk_image_shieldgemma import DTYPES, digest_of
+from sdk_image_shieldgemma import DTYPES, digest_of, load
 
 from sdk import Finding, ImageFilter, Picture, PluginError, Request, Settings, hookimpl
 
@@ -65,7 +64,9 @@ class LlavaGuardFilter:
             raise PluginError(f"asked for dtype {dtype!r}; give one of {', '.join(DTYPES)}")
         self._question = _text(question)
         self._sha256 = digest_of(place)
-        self._model, self._processor = _load(place, device, dtype)
+        self._model, self._processor = load(
+            "LlavaOnevisionForConditionalGeneration", "LlavaGuard", place, device, dtype
+        )
         self._ratings = self._firsts(RATINGS, RATING)
         self._digits = self._firsts(DIGITS, CATEGORY)
         self._turn = threading.Lock()
@@ -143,40 +144,6 @@ def _text(question: object) -> str:
     if not text:
         raise PluginError(f"asked for the question {question}, found an empty file; give a text")
     return text
-
-
-def _load(folder: Path, device: str, dtype: str) -> tuple[Any, Any]:
-    try:
-        import torch
-        from transformers import AutoProcessor, LlavaOnevisionForConditionalGeneration
-        from transformers.utils import logging
-    except ImportError as exc:
-        raise PluginError(
-            f"asked for LlavaGuard, found no {exc.name}; "
-            "run: pip install 'responsible-generation-sdk[generate]'"
-        ) from exc
-    logging.disable_progress_bar()
-    try:
-        model, said = LlavaOnevisionForConditionalGeneration.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=getattr(torch, dtype),
-            output_loading_info=True,
-        )
-        processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-        if said["missing_keys"]:
-            raise PluginError(
-                f"asked to load {folder.name}, found weights without "
-                f"{min(said['missing_keys'])}; they would be random: give the whole model"
-            )
-        return model.to(device).eval(), processor
-    except PluginError:
-        raise
-    except Exception as exc:  # transformers, torch and safetensors raise their own kinds
-        raise PluginError(
-            f"asked to load {folder.name} as LlavaGuard, found {type(exc).__name__}: {exc}"
-        ) from exc
 
 
 @hookimpl

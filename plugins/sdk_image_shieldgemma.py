@@ -52,7 +52,9 @@ class ShieldGemmaFilter:
         if dtype not in DTYPES:
             raise PluginError(f"asked for dtype {dtype!r}; give one of {', '.join(DTYPES)}")
         self._sha256 = digest_of(place)
-        self._model, self._processor = _load(place, device, dtype)
+        self._model, self._processor = load(
+            "ShieldGemma2ForImageClassification", "ShieldGemma 2", place, device, dtype
+        )
         self._turn = threading.Lock()
 
     def inspect(self, picture: Picture, request: Request) -> Sequence[Finding]:
@@ -99,26 +101,31 @@ def digest_of(folder: Path) -> str:
     return whole.hexdigest()
 
 
-def _load(folder: Path, device: str, dtype: str) -> tuple[Any, Any]:
+def load(kind: str, name: str, folder: Path, device: str, dtype: str) -> tuple[Any, Any]:
+    """Open a model of a class of transformers, and its processor; nothing is downloaded.
+
+    Raises:
+        PluginError: transformers is not installed, or the folder holds no whole model of it.
+    """
     try:
         import torch
-        from transformers import AutoProcessor, ShieldGemma2ForImageClassification
+        import transformers
         from transformers.utils import logging
     except ImportError as exc:
         raise PluginError(
-            f"asked for ShieldGemma, found no {exc.name}; "
+            f"asked for {name}, found no {exc.name}; "
             "run: pip install 'responsible-generation-sdk[generate]'"
         ) from exc
     logging.disable_progress_bar()
     try:
-        model, said = ShieldGemma2ForImageClassification.from_pretrained(
+        model, said = getattr(transformers, kind).from_pretrained(
             folder,
             local_files_only=True,
             use_safetensors=True,
             dtype=getattr(torch, dtype),
             output_loading_info=True,
         )
-        processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+        processor = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
         if said["missing_keys"]:
             raise PluginError(
                 f"asked to load {folder.name}, found weights without "
@@ -129,7 +136,7 @@ def _load(folder: Path, device: str, dtype: str) -> tuple[Any, Any]:
         raise
     except Exception as exc:  # transformers, torch and safetensors raise their own kinds
         raise PluginError(
-            f"asked to load {folder.name} as ShieldGemma 2, found {type(exc).__name__}: {exc}"
+            f"asked to load {folder.name} as {name}, found {type(exc).__name__}: {exc}"
         ) from exc
 
 
