@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from sdk_generators.fits import Average, Parts
+from sdk_generators.fits import OneNetwork
 from sdk_generators.leave import save_half, write_json
 from sdk_generators.material import Batch
 from sdk_generators.recipe import Recipe
@@ -69,7 +69,7 @@ class ClipRecipe(Recipe):
             raise TrainError(f"asked for side {self.side}; give a multiple of 32")
 
 
-class ClipFit(Parts):
+class ClipFit(OneNetwork):
     """Two towers, one optimiser."""
 
     about = (
@@ -85,13 +85,12 @@ class ClipFit(Parts):
         self._material = material
         self._shape = shape(recipe, len(material.tokens))
         towers = {key: dict(self._shape[key]) for key in ("vision_cfg", "text_cfg")}
-        self.network: Any = CLIP(embed_dim=recipe.latent, **towers).train()
+        network: Any = CLIP(embed_dim=recipe.latent, **towers).train()
         with torch.no_grad():
-            self.network.token_embedding.weight.copy_(material.tokens.start(recipe.text_width))
-        self.network.visual.to(memory_format=torch.channels_last)
-        self._average = Average(self.network, recipe.ema)
-        named = list(self.network.parameters())
-        self._optimiser = torch.optim.AdamW(
+            network.token_embedding.weight.copy_(material.tokens.start(recipe.text_width))
+        network.visual.to(memory_format=torch.channels_last)
+        named = list(network.parameters())
+        optimiser = torch.optim.AdamW(
             [
                 {"params": [p for p in named if p.ndim > 1], "weight_decay": recipe.weight_decay},
                 {"params": [p for p in named if p.ndim <= 1], "weight_decay": 0.0},
@@ -99,11 +98,7 @@ class ClipFit(Parts):
             recipe.learning_rate,
             betas=(0.9, 0.98),
         )
-        self.parts = {
-            "network": self.network,
-            "average": self._average,
-            "optimiser": self._optimiser,
-        }
+        super().__init__(network, optimiser, recipe.ema)
 
     def advance(self, batch: Batch, rate: float, progress: float) -> Mapping[str, float]:
         """Cross entropy both ways; `found` is the share of pictures that name a fitting caption."""
