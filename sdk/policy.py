@@ -25,19 +25,7 @@ from sdk.canonical import canonical
 from sdk.errors import PolicyError
 from sdk.models import backend_of
 from sdk.packs import problems, resolve
-from sdk.tables import (
-    Control,
-    Marking,
-    Name,
-    Output,
-    Part,
-    Previews,
-    Record,
-    ReviewTable,
-    Rule,
-    Stage,
-    Strict,
-)
+from sdk.tables import Control, Keys, Name, Part, Rule, Stage, Strict
 from sdk.types import NO_SETTINGS, Settings
 
 CONTROLS: tuple[Control, ...] = get_args(Control)
@@ -69,31 +57,10 @@ class Link(Strict):
     """Over the RFC 8785 JSON of the pack's own table."""
 
 
-class Policy(Strict):
+class Policy(Keys):
     """Everything that must be true of a picture before it leaves."""
 
-    name: Name
-    description: str = ""
-    requires: tuple[str, ...] = ()
-    """Capabilities that the chosen parts must provide together."""
     backend: Part
-    rewriters: tuple[Part, ...] = ()
-    """Word prompts anew, such as to balance who is drawn; what they write is screened."""
-    refiners: tuple[Part, ...] = ()
-    prompt_filters: tuple[Part, ...] = ()
-    image_filters: tuple[Part, ...] = ()
-    auditors: tuple[Part, ...] = ()
-    watermark: Part | None = None
-    signer: Part | None = None
-    observers: tuple[Part, ...] = ()
-    rules: tuple[Rule, ...] = ()
-    output: Output = Output()
-    record: Record = Record()
-    marking: Marking = Marking()
-    review: ReviewTable = ReviewTable()
-    previews: Previews = Previews()
-    unsafe_without: tuple[Control, ...] = ()
-    """Controls that this policy goes without, on purpose."""
     packs: tuple[Link, ...] = ()
     """The packs that it builds on, parents first, itself last; empty where it stands alone."""
     locks: dict[str, str] = Field(default_factory=dict)

@@ -200,15 +200,15 @@ class ReviewTable(Strict):
     """Keep a small labelled copy of a picture that waits, until it is decided."""
 
 
-class Table(Strict):
-    """What one pack of a chain may say: every key of a policy, none of them needed."""
+class Keys(Strict):
+    """What a pack and a whole policy say alike."""
 
     name: Name
     description: str = ""
-    extends: tuple[str, ...] = ()
-    locked: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
-    backend: Part | None = None
+    """Capabilities that the chosen parts must provide together."""
+    rewriters: tuple[Part, ...] = ()
+    """Word prompts anew, such as to balance who is drawn; what they write is screened."""
     refiners: tuple[Part, ...] = ()
     prompt_filters: tuple[Part, ...] = ()
     image_filters: tuple[Part, ...] = ()
@@ -223,3 +223,12 @@ class Table(Strict):
     review: ReviewTable = ReviewTable()
     previews: Previews = Previews()
     unsafe_without: tuple[Control, ...] = ()
+    """Controls that this policy goes without, on purpose."""
+
+
+class Table(Keys):
+    """What one pack of a chain may say: every key of a policy, few of them needed."""
+
+    extends: tuple[str, ...] = ()
+    locked: tuple[str, ...] = ()
+    backend: Part | None = None

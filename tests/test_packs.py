@@ -65,6 +65,14 @@ def test_a_child_has_everything_of_its_parent_and_its_own(folder):
     assert policy.locks["rules.bad"] == "base"
 
 
+def test_a_pack_of_a_chain_may_name_every_part_that_a_policy_may(folder):
+    rewriter = 'rewriters = [{ plugin = "balance" }]\n'
+    named = load(child(folder, rewriter))
+    assert [part.plugin for part in named.rewriters] == ["balance"]
+    handed_on = load(child(folder, "", extends=("child.toml",), name="grandchild"))
+    assert handed_on.rewriters == named.rewriters
+
+
 def test_a_child_changes_a_rule_by_naming_it_again(folder):
     policy = load(child(folder, rule("rude", "rude", warn=0.9)))
     assert policy.rules_for("prompt", "rude")[0].warn == 0.9
