@@ -1,4 +1,6 @@
-"""The smallest claim that a signer takes."""
+"""Claims that tests sign: the smallest that a signer takes, and one that says everything."""
+
+from dataclasses import replace
 
 from sdk.types import Claim, Model
 from sdk.xmp import GENERATED
@@ -13,3 +15,12 @@ CLAIM = Claim(
     generator_version="0.1.0",
     model=Model(name="starter"),
 )
+FULL = replace(
+    CLAIM,
+    title="apple.png",
+    model=Model(name="starter", version="1", sha256="ab" * 32, licence="Apache-2.0"),
+    soft_binding_alg="test.mark",
+    soft_binding_value=b"12345678",
+    evidence={"policy": "cd" * 32},
+)
+"""Names its model, its watermark and its policy."""

@@ -6,20 +6,10 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from sample_claim import CLAIM
 
-from sdk import Claim, DataError, Model, Registry, do_not_train, reserved
-from sdk.xmp import GENERATED
+from sdk import DataError, Registry, do_not_train, reserved
 
-CLAIM = Claim(
-    title="a.png",
-    media_type="image/png",
-    created_at="2026-11-23T00:00:00Z",
-    digital_source_type=GENERATED,
-    edited=False,
-    generator="Test SDK",
-    generator_version="0.1.0",
-    model=Model(name="starter"),
-)
 PACKET = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
     'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description {}/></rdf:RDF>'

@@ -3,28 +3,14 @@
 import random
 
 import pytest
+from sample_claim import FULL as CLAIM
 from strippers import manifest_in_png
 
 from sdk.contract import sample
 from sdk.encode import encode
 from sdk.manifests import ManifestStore, State, read_manifests
 from sdk.registry import Registry
-from sdk.types import Claim, Model
 from sdk.xmp import GENERATED, xmp_packet
-
-CLAIM = Claim(
-    title="apple.png",
-    media_type="image/png",
-    created_at="2026-11-23T00:00:00Z",
-    digital_source_type=GENERATED,
-    edited=False,
-    generator="Test SDK",
-    generator_version="0.1.0",
-    model=Model(name="starter", version="1", sha256="ab" * 32, licence="Apache-2.0"),
-    soft_binding_alg="test.mark",
-    soft_binding_value=b"12345678",
-    evidence={"policy": "cd" * 32},
-)
 
 
 @pytest.fixture(scope="module")

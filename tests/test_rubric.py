@@ -12,6 +12,7 @@ import pytest
 from every_kind import FORMATS, KINDS, Workshop
 from hypothesis import given
 from hypothesis import strategies as st
+from sample_claim import FULL as CLAIM
 from shell import run
 
 from sdk.contract import sample
@@ -20,22 +21,8 @@ from sdk.registry import Registry
 from sdk.rubric.checks import CHECKS
 from sdk.rubric.verdict import judge, judged
 from sdk.source import open_file, read_source
-from sdk.types import Claim, Model
-from sdk.xmp import EDITED, ENHANCED, GENERATED
+from sdk.xmp import EDITED, ENHANCED
 
-CLAIM = Claim(
-    title="apple.png",
-    media_type="image/png",
-    created_at="2026-11-23T00:00:00Z",
-    digital_source_type=GENERATED,
-    edited=False,
-    generator="Test SDK",
-    generator_version="0.1.0",
-    model=Model(name="starter", version="1", sha256="ab" * 32, licence="Apache-2.0"),
-    soft_binding_alg="test.mark",
-    soft_binding_value=b"12345678",
-    evidence={"policy": "cd" * 32},
-)
 PUBLIC = Path(__file__).parents[2] / "shared/data/c2pa/public-testfiles/image/jpeg"
 
 

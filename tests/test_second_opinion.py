@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sample_claim import FULL as CLAIM
 
 from sdk.contract import sample
 from sdk.encode import SUFFIXES, encode
@@ -12,25 +13,11 @@ from sdk.errors import VerifyError
 from sdk.registry import Registry
 from sdk.report import Axis
 from sdk.second_opinion import Opinion, compared, second_opinion
-from sdk.types import Claim, Model
 from sdk.verify import verify
 from sdk.xmp import EDITED, GENERATED, xmp_packet
 
 FILES = sorted(
     (Path(__file__).parents[2] / "shared/data/c2pa/public-testfiles/image/jpeg").glob("*.jp*g")
-)
-CLAIM = Claim(
-    title="apple.png",
-    media_type="image/png",
-    created_at="2026-11-23T00:00:00Z",
-    digital_source_type=GENERATED,
-    edited=False,
-    generator="Test SDK",
-    generator_version="0.1.0",
-    model=Model(name="starter", version="1", sha256="ab" * 32),
-    soft_binding_alg="test.mark",
-    soft_binding_value=b"12345678",
-    evidence={"policy": "cd" * 32},
 )
 XMP = xmp_packet(digital_source_type=GENERATED, ai_system="starter")
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from sample_claim import FULL
 
 from sdk.certs import _certify, _subject, new_chain, new_key
 from sdk.contract import sample
@@ -24,22 +25,10 @@ from sdk.jumbf import manifest_store
 from sdk.registry import Registry
 from sdk.strict import RULES, is_deprecated, lists
 from sdk.trust import Trust, TrustList
-from sdk.types import Claim, Model
 from sdk.verify import verify
 from sdk.xmp import GENERATED
 
-CLAIM = Claim(
-    title="apple.png",
-    media_type="image/png",
-    created_at="2026-11-23T00:00:00Z",
-    digital_source_type=GENERATED,
-    edited=False,
-    generator="Test SDK",
-    generator_version="0.1.0",
-    model=Model(name="starter", version="1"),
-    soft_binding_alg="com.adobe.trustmark.P",
-    soft_binding_value=b"12345678",
-)
+CLAIM = replace(FULL, soft_binding_alg="com.adobe.trustmark.P")
 
 
 @pytest.fixture(scope="module")

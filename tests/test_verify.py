@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import jsonschema
 import numpy as np
 import pytest
+from sample_claim import FULL
 
 import sdk
 from sdk.certs import NewChain, new_chain
@@ -23,24 +24,13 @@ from sdk.registry import Registry
 from sdk.render import render_text
 from sdk.report import AXES, Report, harmless
 from sdk.trust import Trust, TrustList
-from sdk.types import Claim, Detection, Model, Presence
+from sdk.types import Detection, Model, Presence
 from sdk.verify import verify
 from sdk.xmp import EDITED, GENERATED, AigcLabel, xmp_packet
 
 SCHEMA = json.loads((Path(sdk.__file__).parent / "schemas" / "verify-1.json").read_text())
 DATA = Path(__file__).parents[1].parent / "shared" / "data" / "c2pa"
-CLAIM = Claim(
-    title="apple.png",
-    media_type="image/png",
-    created_at="2026-11-23T00:00:00Z",
-    digital_source_type=GENERATED,
-    edited=False,
-    generator="Test SDK",
-    generator_version="0.1.0",
-    model=Model(name="starter", version="1.2"),
-    soft_binding_alg="test.mark",
-    soft_binding_value=b"12345678",
-)
+CLAIM = replace(FULL, model=Model(name="starter", version="1.2"))
 
 
 @pytest.fixture(scope="module")

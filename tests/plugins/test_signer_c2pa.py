@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sample_claim import FULL
 
 from sdk.certs import new_chain
 from sdk.contract import check_signer, sample
@@ -18,23 +19,15 @@ from sdk.encode import SUFFIXES, decode, encode
 from sdk.errors import PluginError, SealError
 from sdk.manifests import State, as_object, read_manifests
 from sdk.registry import Registry
-from sdk.types import Claim, Model
+from sdk.types import Claim
 from sdk.xmp import EDITED, GENERATED, xmp_packet
 
 XMP = xmp_packet(digital_source_type=GENERATED, ai_system="starter", ai_system_version="1")
 PROMPT = "a very secret prompt"
 ALG = "io.github.responsible-generation-sdk.tile.1"
-CLAIM = Claim(
-    title="apple.png",
-    media_type="image/png",
-    created_at="2026-11-23T00:00:00Z",
-    digital_source_type=GENERATED,
-    edited=False,
-    generator="Test SDK",
-    generator_version="0.1.0",
-    model=Model(
-        name="starter", version="1.2", sha256="ab" * 32, licence="Apache-2.0", source="hub/starter"
-    ),
+CLAIM = replace(
+    FULL,
+    model=replace(FULL.model, version="1.2", source="hub/starter"),
     soft_binding_alg=ALG,
     soft_binding_value=bytes(range(8)),
     actions=("c2pa.resized",),
