@@ -19,7 +19,7 @@ def walk(
         str, typer.Argument(help="Where it ends; the same words walk between seeds.")
     ] = "",
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="File to write; .webp or .gif.")
+        Path, typer.Option("-o", "--output", help="File to write; .webp, .gif or .mp4.")
     ] = Path("walk.webp"),
     model: Annotated[str, typer.Option(help="vae, gan, or a folder of theirs.")] = "vae",
     policy: Annotated[str, typer.Option(help="Bundled policy, or a .toml file.")] = "",
@@ -44,7 +44,8 @@ def walk(
         kinds = {suffix: media_type for media_type, suffix in SUFFIXES.items()}
         if output.suffix.lower() not in kinds:
             raise OutputError(
-                f"asked to write {output.name}; walks are WebP or GIF: end it in .webp or .gif"
+                f"asked to write {output.name}; walks are WebP, GIF or MP4: end it in .webp, .gif "
+                "or .mp4"
             )
         check_place(output)
         config = load_config()

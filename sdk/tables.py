@@ -132,9 +132,15 @@ class Output(Strict):
     """How pictures leave."""
 
     media_type: Literal[
-        "image/png", "image/jpeg", "image/webp", "image/avif", "image/tiff", "image/gif"
+        "image/png",
+        "image/jpeg",
+        "image/webp",
+        "image/avif",
+        "image/tiff",
+        "image/gif",
+        "video/mp4",
     ] = "image/png"
-    """GIF is for walks alone."""
+    """GIF and MP4 are for walks alone."""
     provider: str = "unnamed provider"
     """Who answers for the pictures (California B&P 22757.3(b)(1)(A))."""
     refuse_weak_marks: bool = False

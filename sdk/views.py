@@ -13,8 +13,10 @@ import numpy as np
 
 from sdk.encode import decode
 from sdk.errors import OutputError
+from sdk.formats import HEAD_BYTES, media_type_of
 from sdk.ifds import bloated, overfull
 from sdk.inputs import MAX_PIXELS, MEDIA_TYPES, exif_of
+from sdk.mp4 import read_track, write_sequence
 from sdk.pixels import Pixels, admit_pixels
 
 FRAMES = 8
@@ -26,7 +28,7 @@ def views(data: bytes) -> Sequence[Pixels]:
     """Return what there is to look at, at least one (H, W, 3) uint8 RGB picture.
 
     What `decode` opens is returned as it is.  Of animations up to FRAMES frames are returned, of
-    more than 8 bits the upper ones, of CMYK Pillow's RGB.
+    films the same among the first 240, of more than 8 bits the upper ones, of CMYK Pillow's RGB.
 
     Raises:
         OutputError: not a picture, damaged, or too large.
@@ -45,6 +47,8 @@ def views(data: bytes) -> Sequence[Pixels]:
 def _frames(data: bytes) -> Sequence[Pixels]:
     from PIL import Image
 
+    if media_type_of(data[:HEAD_BYTES]) in ("video/mp4", "video/quicktime"):
+        data = write_sequence(read_track(data))
     if bloated(data):
         raise OutputError("asked to look at a picture whose tags claim more bytes than it has")
     with Image.open(io.BytesIO(data), formats=_FORMATS) as image:

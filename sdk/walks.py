@@ -56,7 +56,7 @@ def walk(
 
     Raises:
         RequestError: the backend cannot walk, or a request is not for one picture from words.
-        OutputError: the policy's output is neither WebP nor GIF, or the place is taken.
+        OutputError: the policy's output is no WebP, GIF or MP4, or the place is taken.
         Refused: a prompt or a frame was refused; nothing is released, and a receipt says so.
     """
     _check(studio, (first, second), frames)

@@ -8,6 +8,7 @@ from PIL import Image
 from sdk_watermark_tile import TileWatermark, mark_array
 
 from sdk import Presence
+from sdk.animation import encode_frames
 from sdk.contract import sample
 from sdk.errors import OutputError
 from sdk.verify import verify
@@ -51,6 +52,13 @@ def moving() -> bytes:
     )
 
 
+def film() -> bytes:
+    """Its mark is in the last of three frames."""
+    still = sample(256, 256, 4)
+    frames = [still, still, np.asarray(marked())]
+    return encode_frames(frames, fps=8, media_type="video/mp4")
+
+
 FILES = {
     "grey.png": lambda: saved(marked().convert("L"), "PNG"),
     "palette.png": lambda: saved(marked().quantize(256, dither=Image.Dither.NONE), "PNG"),
@@ -59,6 +67,7 @@ FILES = {
     "float.tif": floating,
     "cmyk.jpg": lambda: saved(marked().convert("CMYK"), "JPEG", quality=95),
     "animation.webp": moving,
+    "film.mp4": film,
     "profile.jpg": lambda: saved(marked(), "JPEG", quality=90, icc_profile=b"0" * 200),
 }
 

@@ -10,8 +10,11 @@ from small_parts import Bright, LowBits, Noise
 
 from sdk.animation import decode_frames, encode_frames
 from sdk.errors import MarkError, OutputError, Refused, RequestError
+from sdk.manifests import read_manifests
+from sdk.registry import Registry
 from sdk.request import Request
 from sdk.types import Finding
+from sdk.verify import verify
 from sdk.walks import walk
 
 ONE, OTHER = Request(prompt="a red heart", seed=1), Request(prompt="a green tree", seed=2)
@@ -45,29 +48,37 @@ def test_every_frame_of_a_walk_carries_the_same_mark_under_one_signature(house, 
     assert leaf["output_sha256"] == released.sealed.sha256
 
 
-def test_a_gif_that_keeps_the_mark_is_released_and_one_that_loses_it_is_not(house, tmp_path):
-    from sdk import Registry
-    from sdk.manifests import read_manifests
+KINDS = {"image/gif": ("w.gif", b"XMP DataXMP"), "video/mp4": ("w.mp4", b"uuid\xbe\x7a\xcf\xcb")}
 
-    gif = {"output": {"media_type": "image/gif"}}
-    with pytest.raises(MarkError):  # the lowest bits do not survive 256 colours
-        walk(walking(house, **gif), ONE, OTHER, frames=3, to=tmp_path / "lost.gif")
-    assert not (tmp_path / "lost.gif").exists()
-    kept = walking(house, **gif, watermark={"plugin": "tile"})
-    released = walk(
-        kept,
-        replace(ONE, width=256, height=256),
-        replace(OTHER, width=256, height=256),
-        frames=3,
-        to=tmp_path / "w.gif",
-    )
-    data = (tmp_path / "w.gif").read_bytes()
-    assert data[:6] == b"GIF89a"
-    assert b"XMP DataXMP" in data
-    assert read_manifests(data, "image/gif")
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_keeps_the_mark_is_released_and_what_loses_it_is_not(house, tmp_path, kind: str):
+    name, packet = KINDS[kind]
+    output = {"output": {"media_type": kind}}
+    with pytest.raises(MarkError):  # the lowest bits survive neither 256 colours nor a film
+        walk(walking(house, **output), ONE, OTHER, frames=3, to=tmp_path / f"lost{name}")
+    assert not (tmp_path / f"lost{name}").exists()
+    ends = (replace(end, width=256, height=256) for end in (ONE, OTHER))
+    kept = walking(house, **output, watermark={"plugin": "tile"})
+    released = walk(kept, *ends, frames=3, to=tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    assert packet in data
+    assert read_manifests(data, kind)
     tile = Registry().make("watermark", "tile", {})
     marks = {tile.detect(frame).payload for frame in decode_frames(data)}
     assert marks == {released.sealed.marked.payload}
+    axes = verify(tmp_path / name, detectors=[tile]).axes
+    assert (axes["integrity"].state, axes["watermark"].state) == ("intact", "matches")
+
+
+def test_a_film_with_one_changed_byte_is_not_intact(house, tmp_path):
+    film = walking(house, output={"media_type": "video/mp4"}, watermark={"plugin": "tile"})
+    ends = (replace(end, width=256, height=256) for end in (ONE, OTHER))
+    walk(film, *ends, frames=2, to=tmp_path / "w.mp4")
+    data = bytearray((tmp_path / "w.mp4").read_bytes())
+    data[-20] ^= 1
+    (tmp_path / "changed.mp4").write_bytes(data)
+    assert verify(tmp_path / "changed.mp4").axes["integrity"].state == "content-changed"
 
 
 def test_a_walk_there_and_back_ends_beside_where_it_began(house, tmp_path):
@@ -149,7 +160,14 @@ def test_a_gif_shows_its_frames_in_order_with_its_packet_inside():
     data = encode_frames(frames, fps=8, xmp=packet, media_type="image/gif")
     assert packet in data
     assert all(map(np.array_equal, decode_frames(data), frames))
-    with pytest.raises(OutputError, match=r"image/webp or image/gif"):
+    with pytest.raises(OutputError, match=r"image/webp or image/gif or video/mp4"):
+        encode_frames(frames, fps=8, media_type="image/png")
+
+
+def test_a_film_without_the_encoder_names_what_to_do(monkeypatch):
+    monkeypatch.setattr("sdk.animation.features.check", lambda feature: False)
+    frames = [np.full((16, 16, 3), 40 * i, np.uint8) for i in range(2)]
+    with pytest.raises(OutputError, match=r"without AVIF.*name the file \.webp"):
         encode_frames(frames, fps=8, media_type="video/mp4")
 
 

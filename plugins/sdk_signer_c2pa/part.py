@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MEDIA_TYPES = frozenset(
-    {"image/png", "image/jpeg", "image/webp", "image/avif", "image/tiff", "image/gif"}
+    {*(f"image/{kind}" for kind in ("png", "jpeg", "webp", "avif", "tiff", "gif")), "video/mp4"}
 )
 TAMPERED_PARENT = ("refuse", "record")
 TIMESTAMP = ("require", "best-effort")
