@@ -23,6 +23,8 @@ CATEGORIES = {
     "blank": "a picture that shows nothing",
     "copy": "a copy of a known picture",
     "public_figure": "a real person",
+    "known_face": "a real person",
+    "unclear_face": "a face that could not be compared",
     "artist": "the style of a living artist",
 }
 """Category → how it is called to people; others are called by their name."""

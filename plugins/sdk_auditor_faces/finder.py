@@ -2,7 +2,7 @@
 
 The network sees the picture letterboxed to 128 × 128 and answers for 896 anchors: a box and six
 points each, in units of 1/128.  Faces below about an eighth of the picture's side are found only
-by the second look, at four overlapping parts of it.
+by the second look, at four overlapping parts of it, or by a thorough one.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ _LEAST_OVERLAP = 0.3
 """Intersection over union above which two boxes are one face (MediaPipe's value)."""
 _PART = 0.6
 """Side of the parts of the second look, as a share of the picture's."""
+_THOROUGH = ((_PART, 2), (0.36, 3))
+"""Share of the longer side, and parts along each side, that a thorough look adds.  In six
+photographs of 22 people it finds all, and three boxes too many; without it 13 are found, because
+one found face ends the search.  110 ms instead of 15 ms for 2.6 megapixels, on one core."""
 _NEAR, _FLAT = 6, 0.46
 LEAST_SIDE = 24
 """Pixels between the edges of a face below which nothing can be measured on it."""
@@ -66,14 +70,16 @@ class Finder:
         self._session, self.sha256 = open_network(path)
         self._anchors = _anchors()
 
-    def find(self, pixels: Pixels) -> list[Face]:
-        """Return every face of at least 24 pixels, the likeliest first."""
-        height, width = pixels.shape[:2]
+    def find(self, pixels: Pixels, *, thorough: bool = False) -> list[Face]:
+        """Return faces of at least 24 pixels, the likeliest first.
+
+        Not `thorough` is for auditors: it looks closer only where the whole shows no face.
+        """
         found = self._look(pixels, 0, 0)
-        if not found:
-            part = round(max(height, width) * _PART)
-            for top in sorted({0, max(0, height - part)}):
-                for left in sorted({0, max(0, width - part)}):
+        for share, along in _THOROUGH if thorough else () if found else _THOROUGH[:1]:
+            part = round(max(pixels.shape[:2]) * share)
+            for top in _starts(pixels.shape[0] - part, along):
+                for left in _starts(pixels.shape[1] - part, along):
                     cut = pixels[top : top + part, left : left + part]
                     found += self._look(np.ascontiguousarray(cut), left, top)
         return [face for face in _merged(found) if face.side >= LEAST_SIDE]
@@ -112,6 +118,11 @@ def drawn(pixels: Pixels, face: Face) -> bool:
     small = np.asarray(cut.resize((64, 64), Image.Resampling.BOX)).astype(np.int16)
     apart = np.abs(np.diff(small, axis=1)).sum(2)
     return float((apart <= _NEAR).mean()) >= _FLAT
+
+
+def _starts(room: int, along: int) -> list[int]:
+    """Where parts begin that share a side evenly: `along` places, fewer without room."""
+    return sorted({round(max(0, room) * i / (along - 1)) for i in range(along)})
 
 
 def _anchors() -> Floats:
