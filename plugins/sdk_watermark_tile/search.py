@@ -1,7 +1,7 @@
 """Looks for a mark under more and more transforms, and counts what it looked at.
 
-Order: the picture as it is at each of the three densities; the eight symmetries; what a frame of
-one colour surrounds (screenshots); square lattices (crop, scale, rotation); whole pictures of
+Order: the picture as it is at each of the three densities; the eight symmetries; what one colour
+surrounds (screenshots, pages); square lattices (crop, scale, rotation); whole pictures of
 another common shape; upright and oblique lattices (aspect, shear); pitches of common picture sizes
 (small crops).  The search ends at the first frame whose CRC and version agree.
 """
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .coding import CHECK_BITS, Frame, decode
+from .content import content
 from .image import Plane, box_mean, canonical, glimpse
 from .keys import BANK, DENSITIES, TILE, Key
 from .lattice import Autocorrelation, Basis
@@ -39,10 +40,8 @@ _GLANCE_Z = 7.0
 _REFINE_Z = 5.4
 _CLIMBS = 2
 """Lattices that are refined per picture, 16 folds each."""
-_RINGING = 0.25
-"""Share of the usual distance from the frame's colour that encoders leave on the frame itself."""
 _LEAST = 96
-"""Short side below which what a frame surrounds is not looked at."""
+"""Short side below which what one colour surrounds is not looked at."""
 _SHORT_SIDES = (512, 640, 768, 832, 896, 1024, 1080, 1152, 1280, 1440, 1536, 2048)
 """Short sides that pictures are drawn at: a crop keeps the pitch of one of these over 4."""
 _SHAPES = (1, 5 / 4, 4 / 5, 4 / 3, 3 / 4, 3 / 2, 2 / 3, 16 / 9, 9 / 16)
@@ -130,8 +129,8 @@ class Search:
         return None
 
     def _framed(self, pixels: NDArray[np.uint8]) -> Hit | None:
-        """Look at what a frame of one colour surrounds: screenshots, padding."""
-        inner = pixels[framed(pixels)]
+        """Look at what one colour surrounds: screenshots, padding, pages."""
+        inner = pixels[content(pixels)]
         short = min(inner.shape[:2])
         if inner.shape == pixels.shape or short < _LEAST:
             return None
@@ -196,18 +195,6 @@ class Search:
                 if tried.lock.z > best.lock.z:
                     best = tried
         return best
-
-
-def framed(pixels: NDArray[np.uint8]) -> tuple[slice, slice]:
-    """Return the rows and columns inside a frame of the first pixel's colour; all if none is."""
-    away = np.abs(pixels[:, :, 1].astype(np.int16) - np.int16(pixels[0, 0, 1]))
-    return _inside(away.mean(1)), _inside(away.mean(0))
-
-
-def _inside(away: Plane) -> slice:
-    """From the first to the last line that is not the frame with a little ringing on it."""
-    inside = np.flatnonzero(away > max(2.0, _RINGING * float(np.median(away))))
-    return slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(None)
 
 
 def _seen(plane: Plane, basis: Basis) -> tuple[Spectrum, Basis]:
