@@ -6,6 +6,7 @@ level as their product says: what is lost by that is a thousandth of the mark's 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -68,8 +69,8 @@ def add(pixels: NDArray[np.uint8], marks: Iterable[Fixed], grain: int = 1) -> ND
     out = np.empty_like(rows)
     top = 0
     for mark in marks:
-        levels = (mark >> MARK_UNIT.bit_length() - 1).astype(np.int8)
-        wide = np.repeat(levels, 3 * grain, axis=1)[:, : 3 * width]
+        wide = _widened((mark >> MARK_UNIT.bit_length() - 1).astype(np.int8), grain)
+        wide = wide[:, : 3 * width]
         none = np.zeros_like(wide)  # not 0: numpy is 15 times slower with a number of one byte
         most = ~np.maximum(wide, none).view(np.uint8)
         least = np.negative(np.minimum(wide, none)).view(np.uint8)
@@ -82,6 +83,20 @@ def add(pixels: NDArray[np.uint8], marks: Iterable[Fixed], grain: int = 1) -> ND
             np.add(moved, change[: len(seen)], out=out[start:bottom:grain])
         top = bottom
     return out.reshape(pixels.shape)
+
+
+def _widened(levels: NDArray[np.int8], grain: int) -> NDArray[np.int8]:
+    """Repeat each value along x, for three channels of `grain` pixels.
+
+    As words of up to 8 bytes, one write for each place: half as long as `np.repeat`.
+    """
+    size = math.gcd(grain, 8)
+    word = np.dtype(f"u{size}")
+    same = levels.view(np.uint8).astype(word) * word.type(int.from_bytes(bytes([1] * size)))
+    wide = np.empty((*levels.shape, 3 * grain // size), word)
+    for place in range(wide.shape[2]):
+        wide[:, :, place] = same
+    return wide.view(np.int8).reshape(len(levels), -1)
 
 
 def fixed(mark: Plane) -> Fixed:

@@ -19,8 +19,8 @@ below 2**24 are the same in any order."""
 LUMA_UNIT = 1000
 _STRIP = 1 << 16
 """Pixels worked on at once: what stays in the cache (2048 x 2048 luma in 6 instead of 15 ms)."""
-_ROWS = 8
-"""Rows worked on at once."""
+_PAIRS = 1 << 15
+"""The same where two rows are added first (2.0 instead of 2.8 ms; 6 instead of 18 ms at 8192)."""
 BLOCK = 8
 """Side of the blocks that the mark's strength is set on, canonical pixels."""
 
@@ -83,14 +83,15 @@ def row_luma(pixels: NDArray[np.uint8], short: int) -> Plane:
     if box < 4:
         return box_luma(pixels, short)
     rows, columns = pixels.shape[0] // box, pixels.shape[1] // box
-    wide = np.zeros((rows, columns * box), np.float32)
-    for row in (box // 4, 3 * box // 4):
-        part = pixels[row::box, : columns * box][:rows]
-        for top in range(0, rows, _ROWS):
-            wide[top : top + _ROWS] += part[top : top + _ROWS].astype(np.float32) @ LUMA
-    total = wide[:, 0::box].copy()
-    for i in range(1, box):
-        total += wide[:, i::box]
+    upper, lower = (pixels[row::box, : columns * box] for row in (box // 4, 3 * box // 4))
+    weights = np.tile(LUMA, box)
+    total = np.empty((rows, columns), np.float32)
+    strip = max(1, _PAIRS // (columns * box))
+    for top in range(0, rows, strip):
+        here = slice(top, min(rows, top + strip))
+        pair = np.add(upper[here], lower[here], dtype=np.uint16)
+        boxed = pair.reshape(-1, 3 * box).astype(np.float32)
+        np.matmul(boxed, weights, out=total[here].reshape(-1))
     mean: Plane = total * np.float32(0.5 / box) * np.float32(1 / LUMA_UNIT)
     return mean
 
