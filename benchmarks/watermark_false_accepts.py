@@ -25,12 +25,12 @@ from sdk_watermark_tile.coding import CHECK_BITS, VERSION, most_likely
 from sdk_watermark_tile.image import canonical
 from sdk_watermark_tile.keys import BANK, DENSITIES, TILE, Key
 from sdk_watermark_tile.part import TileWatermark
+from sdk_watermark_tile.residual import residual
 from sdk_watermark_tile.spectrum import (
     best_lock,
     fold,
     lock_log10_p,
     read_soft,
-    residual,
     whiten,
 )
 

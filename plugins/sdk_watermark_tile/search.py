@@ -20,6 +20,7 @@ from .content import content
 from .image import Plane, box_mean, canonical, glimpse
 from .keys import BANK, DENSITIES, TILE, Key
 from .lattice import Autocorrelation, Basis
+from .residual import residual
 from .spectrum import (
     SYMMETRIES,
     Lock,
@@ -27,7 +28,6 @@ from .spectrum import (
     fold,
     lock_log10_p,
     read_soft,
-    residual,
     whiten,
 )
 from .tile import Spectrum
