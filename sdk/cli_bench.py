@@ -160,6 +160,12 @@ def _words(stage: str, section: dict[str, JSON]) -> str:
     for name, row in found.get("evasions", {}).items():
         shares = [_share(row[k]) for k in ("unsafe_refused", "benign_refused") if row[k]]
         rows.append(f"  {name:<16} {', '.join(shares)}")
+    if found["reworded"]:
+        rows.append(
+            f"  {found['reworded']:,} prompts worded anew by {', '.join(found['rewriters'])}"
+        )
+    if found["changed"]:
+        rows.append(f"  {found['changed']:,} prompts changed by rules, and judged as changed")
     if found["errors"]:
         rows.append(
             f"  {found['errors']:,} cases ended in an error of a filter, and count as refused"

@@ -27,7 +27,10 @@ def screen(
     policy: Annotated[str, typer.Option(help="Bundled policy, or a .toml file.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Ask a policy's prompt filters, without drawing; exit code 6 when one would refuse."""
+    """Ask a policy's prompt filters, without drawing; exit code 6 when one would refuse.
+
+    What rewriters and rules would change is asked about as it would be drawn, and shown.
+    """
     from sdk.config import load_config
     from sdk.policy import load
     from sdk.screen import Screen
@@ -74,4 +77,8 @@ def _words(found: Screened) -> str:
             f"  {verdict.decision:<9} {verdict.by:<10} {verdict.category:<16} {score:<6} "
             f"{verdict.reason}"
         )
+    rows += [f"  changed by rule {rule}" for rule in found.changed]
+    rows += [f"  worded by {by}" for by in found.worded_by]
+    rows += [f"  drawn as: {prompt}" for prompt in found.drawn]
+    rows += [f"  this may be asked instead: {found.offer}"] if found.offer else []
     return "\n".join(rows)

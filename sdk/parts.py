@@ -103,8 +103,8 @@ def build(policy: Policy, registry: Registry) -> Parts:
     auditors = _many(registry, "auditor", policy.auditors)
     observers = _many(registry, "observer", policy.observers)
     refiners = _many(registry, "refiner", policy.refiners)
-    rewriters = _many(registry, "rewriter", policy.rewriters)
-    light = [*rewriters, *prompt, *image, *auditors, *observers, *refiners]
+    worders = rewriters(policy, registry)
+    light: list[Named[Any]] = [*worders, *prompt, *image, *auditors, *observers, *refiners]
     light += [part for part in (watermark, signer) if part is not None]
     have = _provided(policy, light)
     _check_requires(policy, have, [r for r in policy.requires if r in CONTROL_CAPABILITIES])
@@ -116,7 +116,7 @@ def build(policy: Policy, registry: Registry) -> Parts:
         signer=signer,
         auditors=auditors,
         observers=observers,
-        rewriters=rewriters,
+        rewriters=worders,
         refiners=refiners,
         backend=backend,
         model=backend.part.model,
@@ -138,6 +138,16 @@ def prompt_filters(policy: Policy, registry: Registry) -> tuple[Named[PromptFilt
     named: tuple[Named[PromptFilter], ...] = _many(registry, "prompt_filter", policy.prompt_filters)
     _check_rules(policy, "prompt", named)
     return named
+
+
+def rewriters(policy: Policy, registry: Registry) -> tuple[Named[Rewriter], ...]:
+    """Make the rewriters of a policy, and nothing else.
+
+    Raises:
+        PolicyError: one is not installed.
+        PluginError: one does not import or refuses a setting.
+    """
+    return _many(registry, "rewriter", policy.rewriters)
 
 
 _NAMES = {"prompt_filter": "categories", "image_filter": "categories", "rewriter": "modifiers"}

@@ -128,7 +128,7 @@ def try_cases(
         verdicts: Sequence[Verdict] = ()
         if case.prompt and screen is not None:
             asked = screen.judge(case.prompt, case.negative_prompt)
-            verdicts = asked.judgement.verdicts if asked.judgement else ()
+            verdicts = asked.first.verdicts if asked.first else ()  # what the rules say of it
         else:
             found = [Finding(category=c, score=s) for c, s in case.scores.items()]
             verdicts = decide(policy, case.stage, found)

@@ -88,6 +88,8 @@ def entry(policy: Policy, attempt: Attempt, screened: Screened, *, texts: bool) 
         "policy_digest": policy.digest,
         "decision": said["decision"],
         "verdicts": said["verdicts"],
+        "changed": said["changed"],
+        "worded_by": said["worded_by"],
         "succeeded": screened.decision in (Decision.ALLOW, Decision.WARN),
     }
 

@@ -90,6 +90,8 @@ def _head(given: CaseSet, scored: Sequence[Scored]) -> dict[str, JSON]:
         "unsafe": sum(c.unsafe for c, _ in scored),
         "benign": sum(not c.unsafe for c, _ in scored),
         "errors": errors,
+        "changed": sum(a.changed for _, a in scored),
+        "reworded": sum(a.reworded for _, a in scored),
     }
 
 

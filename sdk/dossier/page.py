@@ -68,11 +68,21 @@ def _section(name: str, section: Section) -> Iterable[str]:
     yield "</table>"
     if section["errors"]:
         yield f"<p class=warn>{section['errors']:,} cases ended in an error of a filter (refused)."
+    if section["reworded"]:
+        yield f"<p>{section['reworded']:,} prompts are worded anew by {_rewriters(section)}, and "
+        yield "judged in every wording; one that is refused refuses the prompt."
+    if section["changed"]:
+        yield f"<p>{section['changed']:,} prompts are changed by rules, and judged as changed; "
+        yield "scores are those before."
     yield from _groups("What is refused", section["groups"])
     if "evasions" in section:
         yield from _groups("Disguised", {"evasion": section["evasions"]})
     yield from _detectors(section["detectors"])
     yield from _listed(section["listed"])
+
+
+def _rewriters(section: Section) -> str:
+    return escape(", ".join(section["rewriters"]))
 
 
 def _groups(title: str, groups: dict[str, Any]) -> Iterable[str]:

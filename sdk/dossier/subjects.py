@@ -18,11 +18,12 @@ from sdk.decide import asked, judge
 from sdk.dossier.cases import Case
 from sdk.errors import PluginError, PolicyError, RequestError
 from sdk.members import check_members, names_of
-from sdk.parts import Named, prompt_filters
+from sdk.parts import Named
 from sdk.pixels import Picture
 from sdk.policy import Policy
 from sdk.registry import Registry
 from sdk.request import Request
+from sdk.screen import Screen, Screened
 from sdk.tables import Part, Stage
 from sdk.types import JSON, NO_SETTINGS, Decision, Finding, Settings
 
@@ -38,6 +39,10 @@ class Answer:
     decision: Decision | None
     """None where no policy was asked."""
     took_s: float
+    changed: bool = False
+    """Whether a rule of the policy changed the words before they were let pass or refused."""
+    reworded: bool = False
+    """Whether a rewriter of the policy did, before anybody was asked."""
 
     @property
     def refuses(self) -> bool:
@@ -54,7 +59,11 @@ class Subject:
     """Filters of one stage, ready to be asked about cases."""
 
     def __init__(
-        self, stage: Stage, filters: tuple[Named[Any], ...], policy: Policy | None
+        self,
+        stage: Stage,
+        filters: tuple[Named[Any], ...],
+        policy: Policy | None,
+        screen: Screen | None = None,
     ) -> None:
         if not filters:
             raise PolicyError(
@@ -64,6 +73,7 @@ class Subject:
         self.stage: Stage = stage
         self.filters = filters
         self.policy = policy
+        self._screen = screen
 
     @classmethod
     def under(cls, policy: Policy, stage: Stage, registry: Registry | None = None) -> Self:
@@ -75,7 +85,8 @@ class Subject:
         """
         known = registry or Registry()
         if stage == "prompt":
-            return cls(stage, prompt_filters(policy, known), policy)
+            screen = Screen(policy, known)
+            return cls(stage, screen.filters, policy, screen)
         made = tuple(_named(known, stage, spec) for spec in policy.image_filters)
         return cls(stage, made, policy)
 
@@ -106,6 +117,7 @@ class Subject:
                 }
                 for one in self.filters
             ],
+            "rewriters": [one.name for one in self._screen.rewriters] if self._screen else [],
         }
 
     def ask(self, case: Case, text: str | None = None) -> Answer:
@@ -117,6 +129,8 @@ class Subject:
         """
         picture = Picture(case.picture().pixels) if case.path else None
         start = time.perf_counter()
+        if self._screen is not None:
+            return _screened(self._screen.judge(case.text if text is None else text), start)
         try:
             request = Request(prompt=(case.text if text is None else text) or "a picture")
         except RequestError:  # a text that is no request is refused before any filter
@@ -143,6 +157,19 @@ class Subject:
             )
         took = time.perf_counter() - start
         return Answer(scores=_highest(findings), decision=decision, took_s=took)
+
+
+def _screened(found: Screened, start: float) -> Answer:
+    """What a policy would do with a prompt; the scores are those before rules changed it."""
+    findings = found.first.findings if found.first else ()
+    refused = Decision.BLOCK if found.first is None else found.decision  # no request at all
+    return Answer(
+        scores=_highest([(f.by, f) for f in findings]),
+        decision=refused,
+        took_s=time.perf_counter() - start,
+        changed=bool(found.changed),
+        reworded=bool(found.worded_by),
+    )
 
 
 def _highest(findings: list[tuple[str, Finding]]) -> dict[str, dict[str, float]]:
