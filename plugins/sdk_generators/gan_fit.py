@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from sdk_trainer_diffusion.precision import autocast
 
 from sdk import TrainError
 
@@ -80,13 +81,15 @@ class GanFit(Parts):
         for optimiser in (self._drawing, self._judging):
             optimiser.param_groups[0]["lr"] = rate
         latents = torch.randn(len(batch.words), self._recipe.latent)
-        drawn = self.generator(latents, batch.words)
-        seen = self.critics.look(self.augment(drawn))
+        with autocast():
+            drawn = self.generator(latents, batch.words).float()
+            seen = self.critics.look(self.augment(drawn))
         judged = self._judge(batch, [x.detach() for x in seen])
-        (score,) = self.critics(seen, batch.words)
+        with autocast():  # anew: the critics have moved, and a context keeps their rounded weights
+            (score,) = self.critics(seen, batch.words)
         layout = (F.avg_pool2d(drawn, 4) - F.avg_pool2d(batch.pictures, 4)).abs().mean()
         weight = self._recipe.layout * (1 - progress)
-        fooled = -score.mean()
+        fooled = -score.float().mean()
         self._drawing.zero_grad()
         (fooled + weight * layout).backward()
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 5.0)
@@ -102,10 +105,12 @@ class GanFit(Parts):
 
     def _judge(self, batch: Batch, drawn: Sequence[torch.Tensor]) -> dict[str, float]:
         """Real with its words up; drawn, and real with the words of another, down."""
-        with torch.no_grad():
-            real = self.critics.look(self.augment(batch.pictures))
-        right, wrong = self.critics(real, batch.words, batch.words.roll(1, 0))
-        (false,) = self.critics(drawn, batch.words)
+        with autocast():
+            with torch.no_grad():
+                real = self.critics.look(self.augment(batch.pictures))
+            scores = self.critics(real, batch.words, batch.words.roll(1, 0))
+            scores += self.critics(drawn, batch.words)
+        right, wrong, false = (score.float() for score in scores)
         loss = F.relu(1 - right).mean() + F.relu(1 + false).mean()
         loss = loss + self._recipe.wrong_words * F.relu(1 + wrong).mean()
         self._judging.zero_grad()

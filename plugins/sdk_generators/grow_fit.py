@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from sdk_trainer_diffusion.precision import autocast
 
 from sdk import TrainError
 
@@ -90,6 +92,8 @@ class GrowFit(Parts):
         self._recipe = recipe
         shape = Shape(side=recipe.side, latent=recipe.latent, width=recipe.width)
         self.generator, self.critic = Grown(shape).train(), Critic(shape).train()
+        for network in (self.generator, self.critic):
+            network.to(memory_format=torch.channels_last)
         self._average = Average(self.generator, recipe.ema)
         self._drawing, self._judging = (
             torch.optim.Adam(network.parameters(), recipe.learning_rate, betas=(0.0, 0.99))
@@ -114,11 +118,13 @@ class GrowFit(Parts):
         level, fade = self._stage = self._recipe.stage(progress)
         real = shrunk(batch.pictures, level, fade)
         latents = torch.randn(len(real), self._recipe.latent)
-        drawn = self.generator(latents, batch.words, level, fade)
+        with autocast():
+            drawn = self.generator(latents, batch.words, level, fade).float()
         judged = self._judge(real, batch.words, drawn.detach())
-        (score,) = self.critic(self.augment(drawn), batch.words, level=level, fade=fade)
+        with autocast():
+            (score,) = self.critic(self.augment(drawn), batch.words, level=level, fade=fade)
         pull = (F.adaptive_avg_pool2d(drawn - real, 8)).abs().mean()
-        fooled = F.softplus(-score).mean()
+        fooled = F.softplus(-score.float()).mean()
         self._drawing.zero_grad()
         (fooled + self._recipe.layout * (1 - progress) * pull).backward()  # type: ignore[no-untyped-call]
         self._drawing.step()
@@ -140,8 +146,10 @@ class GrowFit(Parts):
         level, fade = self._stage
         penalised = self._recipe.r1 > 0 and self._steps % _R1_EVERY == 0
         seen = self.augment(real).detach().requires_grad_(penalised)
-        right, wrong = self.critic(seen, words, words.roll(1, 0), level=level, fade=fade)
-        (false,) = self.critic(self.augment(drawn), words, level=level, fade=fade)
+        with nullcontext() if penalised else autocast():  # slopes of slopes need all digits
+            scores = self.critic(seen, words, words.roll(1, 0), level=level, fade=fade)
+            scores += self.critic(self.augment(drawn), words, level=level, fade=fade)
+        right, wrong, false = (score.float() for score in scores)
         loss = F.softplus(-right).mean() + F.softplus(false).mean()
         loss = loss + self._recipe.wrong_words * F.softplus(wrong).mean()
         if penalised:

@@ -238,3 +238,32 @@ def test_the_frozen_features_are_those_of_the_auditors_network():
             assert file.get_tensor(name).tobytes() in network, name
     maps = Features.shipped()(torch.zeros(2, 3, 64, 64))
     assert [tuple(m.shape[1:]) for m in maps][-1] == (192, 4, 4)
+
+
+@pytest.mark.parametrize("kind", ["gan", "grow"])
+def test_a_step_in_mixed_precision_is_the_step_in_float32_nearly(kind: str, monkeypatch):
+    """Where the processor has no bfloat16 both are float32."""
+    from contextlib import nullcontext
+
+    from sdk_generators import gan_fit, grow_fit
+    from sdk_generators.material import Batch
+
+    module = {"gan": gan_fit, "grow": grow_fit}[kind]
+    fits = {
+        "gan": (gan_fit.GanFit, gan_fit.GanRecipe),
+        "grow": (grow_fit.GrowFit, grow_fit.GrowRecipe),
+    }
+
+    def losses() -> list[float]:
+        torch.manual_seed(3)
+        make, recipe = fits[kind]
+        fit = make(recipe(side=32, width=32, latent=8, steps=8, batch=8))
+        words = torch.nn.functional.normalize(torch.randn(8, 384), dim=1)
+        batch = Batch(torch.rand(8, 3, 32, 32) * 2 - 1, words)
+        found = [fit.advance(batch, 1e-3, step / 8) for step in range(3)]
+        assert all(p.dtype == torch.float32 for p in fit.generator.parameters())
+        return [loss["generator"] for loss in found] + [loss["loss"] for loss in found]
+
+    mixed = losses()
+    monkeypatch.setattr(module, "autocast", nullcontext)
+    assert mixed == pytest.approx(losses(), rel=0.05, abs=0.05)
