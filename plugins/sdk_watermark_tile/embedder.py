@@ -16,13 +16,13 @@ from .adding import Layer, fixed, levels, strips
 from .canvas import Canvas
 from .coding import decode
 from .image import BLOCK, Plane, box_mean, boxes, fitted
-from .keys import BANK, DENSITIES, TILE, Key
+from .keys import BANK, DENSITIES, TILE, Key, members
 from .residual import SPOT, residual, sensitivity
 from .shape import LARGE, SMALL, headroom, visibility
 from .spectrum import (
     Lock,
-    best_lock,
     fold,
+    own_lock,
     read_soft,
     spectrum,
     whiten,
@@ -139,7 +139,7 @@ class Embedder(Generic[C]):
 
     def _lock(self, near: Plane) -> float:
         luma = fitted(near, self._canvas.shape, TILE * self._tiles)
-        return best_lock(whiten(fold(residual(luma))), self._key, [0]).z
+        return own_lock(whiten(fold(residual(luma))), self._key, [self._nonce.member]).z
 
 
 def survives(
@@ -152,17 +152,18 @@ def survives(
     agreement.
     """
     jpeg, webp = _qualities(tiles, boxes(source, TILE * tiles))
-    x, lock = _seen(reencoded(near, "jpeg", jpeg), source, tiles, key)
+    x, lock = _seen(reencoded(near, "jpeg", jpeg), source, tiles, key, payload)
     left = _agreement(x, lock, key, payload)
     if left <= spare:
         return False
     if tiles == DENSITIES[0] and (lock.z > _CERTAIN or left > _CLEAR):
         return True
-    quick = _agreement(*_seen(reencoded(near, "webp", webp, 0), source, tiles, key), key, payload)
-    if abs(quick - spare) > _QUICK:
-        return quick > spare
-    worn = reencoded(near, "webp", webp)
-    return _agreement(*_seen(worn, source, tiles, key), key, payload) > spare
+    for method in (0, 4):
+        worn = reencoded(near, "webp", webp, method)
+        left = _agreement(*_seen(worn, source, tiles, key, payload), key, payload)
+        if abs(left - spare) > _QUICK:
+            break
+    return left > spare
 
 
 def _qualities(tiles: int, shrunk: int) -> tuple[int, int]:
@@ -172,15 +173,17 @@ def _qualities(tiles: int, shrunk: int) -> tuple[int, int]:
     return _QUALITIES[min(shrunk, len(_QUALITIES)) - 1]
 
 
-def _seen(worn: Plane, source: tuple[int, ...], tiles: int, key: Key) -> tuple[Spectrum, Lock]:
+def _seen(
+    worn: Plane, source: tuple[int, ...], tiles: int, key: Key, payload: bytes
+) -> tuple[Spectrum, Lock]:
     x = whiten(fold(residual(fitted(worn, source, TILE * tiles))))
-    return x, best_lock(x, key, [0])
+    return x, own_lock(x, key, members(payload))
 
 
 def agreement(luma: Plane, key: Key, payload: bytes) -> float:
     """Return the share of the soft values' weight that `payload` explains; 0 if it is not read."""
     x = whiten(fold(residual(luma)))
-    return _agreement(x, best_lock(x, key, [0]), key, payload)
+    return _agreement(x, own_lock(x, key, members(payload)), key, payload)
 
 
 def _agreement(x: Spectrum, lock: Lock, key: Key, payload: bytes) -> float:

@@ -83,9 +83,9 @@ class Key:
 
     def nonce(self, payload: bytes, picture: bytes) -> Nonce:
         """Choose the bank's member and the shift for this payload in this picture."""
-        members = [m for m, size in enumerate(BANK) if size == len(payload)]
+        of_its_size = members(payload)
         b = self._bytes("nonce", 4, payload + hashlib.sha256(picture).digest())
-        return Nonce(member=members[b[0] % len(members)], dy=b[1] % TILE, dx=b[2] % TILE)
+        return Nonce(member=of_its_size[b[0] % len(of_its_size)], dy=b[1] % TILE, dx=b[2] % TILE)
 
     def _bytes(self, label: str, count: int, extra: bytes = b"") -> bytes:
         seed = b"tile/1\0" + self.secret + b"\0" + label.encode() + b"\0" + extra
@@ -97,6 +97,11 @@ class Key:
     def _signs(self, label: str, count: int) -> NDArray[np.float32]:
         bits = np.unpackbits(np.frombuffer(self._bytes(label, -(-count // 8)), np.uint8))
         return (1 - 2 * bits[:count].astype(np.float32)).astype(np.float32)
+
+
+def members(payload: bytes) -> list[int]:
+    """Return the bank's members that carry a payload of this size."""
+    return [m for m, size in enumerate(BANK) if size == len(payload)]
 
 
 @lru_cache(maxsize=1)

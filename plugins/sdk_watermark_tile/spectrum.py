@@ -110,8 +110,22 @@ def best_lock(x: Spectrum, key: Key, symmetries: Sequence[int]) -> Lock:
     return every if every.z >= alone.z else alone
 
 
+def own_lock(x: Spectrum, key: Key, members: Sequence[int]) -> Lock:
+    """Return what `best_lock` does of an upright picture that was marked with one of `members`.
+
+    A lock of theirs above _SURE is the strongest: another's would have to be one by chance.
+    """
+    own = _band_lock(x, key, [0], np.ones(len(key.pilots), np.bool_), TILE, members)
+    return own if own.z > _SURE else best_lock(x, key, [0])
+
+
 def _band_lock(
-    x: Spectrum, key: Key, symmetries: Sequence[int], band: NDArray[np.bool_], side: int
+    x: Spectrum,
+    key: Key,
+    symmetries: Sequence[int],
+    band: NDArray[np.bool_],
+    side: int,
+    members: Sequence[int] = range(len(BANK)),
 ) -> Lock:
     """Return the strongest correlation of a band's pilots at side x side shifts.
 
@@ -123,7 +137,8 @@ def _band_lock(
     # Each symmetry by its own power: a grating's is large at the pilots of some, small at others'.
     power = np.sum(seen.real**2 + seen.imag**2, axis=1, keepdims=True)
     seen = seen / np.sqrt(np.maximum(4 * power, 1e-18))
-    product = (seen[:, None, :] * np.conj(key.pilot_signs[:, band])).reshape(-1, len(index))
+    signs = key.pilot_signs[members][:, band]
+    product = (seen[:, None, :] * np.conj(signs)).reshape(-1, len(index))
     waves = carriers()[index]
     chosen = np.arange(len(product))
     if len(chosen) > _SHORTLIST:
@@ -137,9 +152,9 @@ def _band_lock(
         plane = _correlate(product[chosen[best] : chosen[best] + 1], waves, TILE)[0]
     peak = int(plane.argmax())
     dy, dx = _sub_pixel(plane, peak)
-    which, member = divmod(int(chosen[best]), len(BANK))
+    which, member = divmod(int(chosen[best]), len(members))
     z = float(plane.reshape(-1)[peak])
-    return Lock(z=z, symmetry=symmetries[which], member=member, dy=dy, dx=dx)
+    return Lock(z=z, symmetry=symmetries[which], member=members[member], dy=dy, dx=dx)
 
 
 def read_soft(x: Spectrum, key: Key, lock: Lock) -> NDArray[np.float32]:
