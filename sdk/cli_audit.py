@@ -134,22 +134,23 @@ def verify(
         say("signed   no, or its .jws file is not beside it")
 
 
-def estimators_for(plan: Plan) -> dict[str, Answerer]:
-    """Make the installed estimators of a plan."""
+def estimators_for(plan: Plan, model: str = "") -> dict[str, Answerer]:
+    """Make the installed estimators of a plan; `model` is the digest of the weights that drew."""
     from sdk.audits.estimating import estimators_of
     from sdk.registry import Registry
 
-    return estimators_of(plan, Registry())
+    return estimators_of(plan, Registry(), model)
 
 
 def _of_run(path: Path, ledger: Ledger) -> tuple[dict[str, JSON], list[Sample]]:
     from sdk.audits.assembling import report_of_run
     from sdk.audits.folder import Folder
     from sdk.audits.samples import samples_of
-    from sdk.audits.subject import attested
+    from sdk.audits.subject import attested, model_of
 
     folder = attested(Folder.read(path), ledger)
-    return report_of_run(folder, estimators_for(folder.plan)), samples_of(folder)
+    answerers = estimators_for(folder.plan, model_of(folder))
+    return report_of_run(folder, answerers), samples_of(folder)
 
 
 def _again(path: Path, digest: str) -> str:

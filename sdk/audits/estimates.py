@@ -142,6 +142,15 @@ class AttributeEstimator(Protocol):
         """
 
 
+@runtime_checkable
+class ModelEstimator(AttributeEstimator, Protocol):
+    """An estimator that was also measured on the pictures of certain models."""
+
+    confusion_by_model: Mapping[str, Mapping[str, Confusion]]
+    """Digest of a model's weights (`Model.sha256`) → attribute → how often it errs there.  The
+    audit of such a model corrects with these matrices in place of `confusion`."""
+
+
 def findings_of(estimator: AttributeEstimator, estimates: Sequence[Estimate]) -> list[Finding]:
     """Turn estimates into what an auditor returns: one finding for each that answers.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sdk.audits.estimates import NONE, AttributeEstimator
+from sdk.audits.estimates import NONE, AttributeEstimator, Confusion, ModelEstimator
 from sdk.audits.plans import Attribute, Plan
 from sdk.errors import AuditError, PluginError
 from sdk.policy import Policy
@@ -40,8 +40,11 @@ class Answerer:
         return [value in self.attribute.among for value in self.values]
 
 
-def estimators_of(plan: Plan, registry: Registry) -> dict[str, Answerer]:
+def estimators_of(plan: Plan, registry: Registry, model: str = "") -> dict[str, Answerer]:
     """Make the estimators of a plan and find who answers each attribute.
+
+    `model` is the digest of the weights that drew, once receipts name it: an estimator that was
+    measured on that model's own pictures is corrected by what was counted there.
 
     Raises:
         AuditError: an attribute or value that no estimator knows, or that two answer.
@@ -59,7 +62,7 @@ def estimators_of(plan: Plan, registry: Registry) -> dict[str, Answerer]:
                 f"asked to audit {attribute.name!r}, found {len(able)} estimators of it; the "
                 f"estimators of this plan know {', '.join(known) or 'nothing'}"
             )
-        found[attribute.name] = _answerer(attribute, *able[0])
+        found[attribute.name] = _answerer(attribute, *able[0], model)
     return found
 
 
@@ -84,19 +87,18 @@ def _estimator(name: str, settings: dict[str, object], registry: Registry) -> At
     return part
 
 
-def _answerer(attribute: Attribute, plugin: str, one: AttributeEstimator) -> Answerer:
+def _answerer(attribute: Attribute, plugin: str, one: AttributeEstimator, model: str) -> Answerer:
     known = tuple(one.attributes[attribute.name])
     if unknown := [value for value in attribute.among if value not in known]:
         raise AuditError(
             f"asked for shares of {attribute.name} among {', '.join(unknown)}, found "
             f"that {plugin!r} answers {', '.join(known)}"
         )
-    matrix = one.confusion.get(attribute.name)
+    matrix, of_model = _matrix(attribute, one, model)
     values = known
     rows: tuple[tuple[int, ...], ...] = ()
     if matrix is not None:
-        # A value that is never answered rightly cannot be told apart: it leaves the model.
-        at = [i for i, row in enumerate(matrix.counts) if row[i]]
+        at = _told_apart(matrix)
         values = tuple(matrix.labels[i] for i in at)
         rows = tuple(tuple(matrix.counts[i][j] for j in at) for i in at)
         if missing := [value for value in attribute.among if value not in values]:
@@ -113,6 +115,7 @@ def _answerer(attribute: Attribute, plugin: str, one: AttributeEstimator) -> Ans
         "weights_sha256": one.weights_sha256,
         "domain": one.domain,
         "validated_on": matrix.measured_on if matrix is not None else "",
+        "validated_on_model": of_model,
         "validation_pictures": matrix.n if matrix else 0,
         "validation_accuracy": round(matrix.accuracy, 4) if matrix and matrix.n else None,
     }
@@ -124,3 +127,23 @@ def _answerer(attribute: Attribute, plugin: str, one: AttributeEstimator) -> Ans
         confusion=rows,
         source=source,
     )
+
+
+def _matrix(
+    attribute: Attribute, one: AttributeEstimator, model: str
+) -> tuple[Confusion | None, str]:
+    """The matrix to correct with, and the digest of the model that it was counted on, if any.
+
+    That of the audited model goes before that of the whole domain, where it knows every listed
+    value.
+    """
+    own = one.confusion_by_model.get(model, {}) if isinstance(one, ModelEstimator) else {}
+    matrix = own.get(attribute.name)
+    if matrix and set(attribute.among) <= {matrix.labels[i] for i in _told_apart(matrix)}:
+        return matrix, model
+    return one.confusion.get(attribute.name), ""
+
+
+def _told_apart(matrix: Confusion) -> list[int]:
+    """Which values are in the model: one that is never answered rightly cannot be told apart."""
+    return [i for i, row in enumerate(matrix.counts) if row[i]]

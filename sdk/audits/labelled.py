@@ -56,6 +56,7 @@ def validated(
         n, right = sum(map(sum, rows)), sum(row[i] for i, row in enumerate(rows))
         said: dict[str, JSON] = {
             "validated_on": f"pictures of this run that people labelled ({_raters(labels[name])})",
+            "validated_on_model": "",
             "validation_pictures": n,
             "validation_accuracy": round(right / n, 4),
             "labels_sha256": labels[name].source.get("sha256", ""),

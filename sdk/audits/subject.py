@@ -54,3 +54,9 @@ def attested(folder: Folder, ledger: Ledger) -> Folder:
         "observed_policy": next(iter(policies.values())),
     }
     return Folder(folder.path, head)
+
+
+def model_of(folder: Folder) -> str:
+    """Return the digest of the weights that drew an attested run; empty for a model without."""
+    model = folder.head.get("model")
+    return str(model.get("sha256", "")) if isinstance(model, dict) else ""

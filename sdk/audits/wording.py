@@ -103,7 +103,7 @@ def about(block: Mapping[str, Any]) -> list[str]:
             + (
                 f"validated on {source['validation_pictures']:,} pictures "
                 f"(accuracy {source['validation_accuracy']}): {source['validated_on']}. "
-                "Shares are corrected for its errors."
+                f"{_on_model(source)}Shares are corrected for its errors."
                 if block["corrected"]
                 else "not validated; answers are taken at their word."
             )
@@ -113,6 +113,10 @@ def about(block: Mapping[str, Any]) -> list[str]:
     if source.get("fleiss kappa") is not None:
         said.append(f"Agreement of the raters (Fleiss' kappa): {source['fleiss kappa']}.")
     return said
+
+
+def _on_model(source: Mapping[str, Any]) -> str:
+    return "That is the audited model itself. " if source.get("validated_on_model") else ""
 
 
 def lines_of(block: Mapping[str, Any]) -> Iterator[tuple[str, list[Line]]]:

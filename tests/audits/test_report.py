@@ -15,6 +15,7 @@ from sdk.audits.assembling import report_of_run, report_of_tally
 from sdk.audits.binding import bind, check_report
 from sdk.audits.compare import compare_runs
 from sdk.audits.costs import cost_of
+from sdk.audits.estimates import Confusion
 from sdk.audits.estimating import estimators_of, observed_policy
 from sdk.audits.folder import LINES, Folder
 from sdk.audits.page import page
@@ -25,7 +26,7 @@ from sdk.audits.samples import samples_of
 from sdk.audits.signing import check, sign
 from sdk.audits.subject import attested
 from sdk.audits.tally import Tally
-from sdk.audits.wording import changed
+from sdk.audits.wording import about, changed
 from sdk.audits.writing import write
 from sdk.certs import new_chain
 from sdk.errors import AuditError, OutputError
@@ -70,6 +71,30 @@ def share(report, attribute, group, value):
     (row,) = [r for r in block["groups"] if r["group"] == group]
     (one,) = [s for s in row["shares"] if s["value"] == value]
     return one
+
+
+def test_the_audit_of_a_model_is_corrected_by_errors_counted_on_that_model(done, monkeypatch):
+    """And says so; a matrix that lacks a listed value, or of another model, is left alone."""
+    house, folder, _ = done
+    there = _errors(("woman", "man"), ((80, 20), (10, 90)), "200 of that model")
+    lacks = _errors(("light", "dark"), ((50, 0), (9, 0)), "59 of that model")
+    known = {"abc": {"perceived_gender": there, "perceived_skin_tone": lacks}}
+    monkeypatch.setattr(small.Reader, "confusion_by_model", known, raising=False)
+    for model, errors in (("abc", there.counts), ("other", small_errors()), ("", small_errors())):
+        found = estimators_of(folder.plan, house.registry, model)
+        assert found["perceived_gender"].confusion == errors
+        assert found["perceived_skin_tone"].source["validated_on"] == "600 of our own"
+        made = report_of_run(folder, found)["results"]["attributes"]
+        said = " ".join(about(made[0]))
+        assert ("200 of that model. That is the audited model itself." in said) == (model == "abc")
+
+
+def _errors(labels, counts, measured_on):
+    return Confusion(labels=labels, counts=counts, measured_on=measured_on)
+
+
+def small_errors():
+    return small.Reader.confusion["perceived_gender"].counts
 
 
 def test_the_skew_that_was_put_in_is_inside_the_interval(report):
