@@ -4,8 +4,9 @@
         --state build/false-accepts.json
 
 A *trial* is one unmarked 512 px picture under one random key, looked at as it is: the pilots of all
-eight members at every shift, and one frame decoded from the best of them however faint it is.  All
-that is secret follows from the key, so another key is another trial, and a picture serves for 250.
+eight members at every shift, and five frames decoded from the best of them however faint it is.
+All that is secret follows from the key, so another key is another trial, and a picture serves for
+250.
 A *search* is a whole `detect` of such a picture under a random key, with every transform.
 
 Pictures are random crops of FOLDER's files, turned and mirrored by chance, and as many synthetic
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sdk_watermark_tile.coding import CHECK_BITS, VERSION, most_likely
+from sdk_watermark_tile.coding import CHECK_BITS, VERSION, likeliest
 from sdk_watermark_tile.image import canonical
 from sdk_watermark_tile.keys import BANK, DENSITIES, TILE, Key
 from sdk_watermark_tile.part import TileWatermark
@@ -91,10 +92,11 @@ def tried(found, kind, pixels, rng):
     for _ in range(KEYS):
         key = Key(rng.bytes(32))
         lock = best_lock(x, key, [0])
-        bits = most_likely(read_soft(x, key, lock))
-        agreeing = first_agreeing(bits, BANK[lock.member])
-        count(found, kind, lock_log10_p(lock.z, CORRELATIONS), agreeing == CHECK_BITS)
-        found["agreeing"][str(agreeing)] = found["agreeing"].get(str(agreeing), 0) + 1
+        frames = likeliest(read_soft(x, key, lock))
+        agreeing = [first_agreeing(bits, BANK[lock.member]) for bits in frames]
+        count(found, kind, lock_log10_p(lock.z, CORRELATIONS), CHECK_BITS in agreeing)
+        for bits in map(str, agreeing):
+            found["agreeing"][bits] = found["agreeing"].get(bits, 0) + 1
 
 
 def searched(found, kind, pixels, rng):
@@ -142,7 +144,8 @@ def summary(state):
             },
         }
     agreeing = cumulated(state["trials"]["agreeing"])
-    n = state["trials"]["count"]
+    n = agreeing.get(0, 0)
+    out["trials"]["frames"] = n
     out["trials"]["first_check_bits_agree"] = {
         str(j): {"seen": c, "due": round(n / 2**j, 2)} for j, c in agreeing.items() if j
     }

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .coding import CHECK_BITS, Frame, decode
+from .coding import CHECK_BITS, LIST, Frame, decode
 from .content import content
 from .image import Plane, box_mean, canonical, glimpse
 from .keys import BANK, DENSITIES, TILE, Key
@@ -33,7 +33,7 @@ from .spectrum import (
 from .tile import Spectrum
 
 MAX_DECODES = 12
-"""Frames tried per picture; MAX_DECODES * 2**-36 < 2e-10 bounds false accepts."""
+"""Decodings per picture; MAX_DECODES * LIST * 2**-36 < 9e-10 bounds false accepts."""
 _DECODE_Z = 5.3
 _GLANCE_Z = 7.0
 """A lock at some of the pixels below which all of them are looked at."""
@@ -114,7 +114,7 @@ class Search:
         pilot = lock_log10_p(self.best_z, max(self.hypotheses, 1))
         if self.hit is None:
             return pilot
-        return pilot + math.log10(MAX_DECODES) - CHECK_BITS * math.log10(2)
+        return pilot + math.log10(MAX_DECODES * LIST) - CHECK_BITS * math.log10(2)
 
     def glance(self, plane: Plane, natural: int) -> Hit | None:
         """Look at a glimpse of the picture as it is: so few pixels that its size does not matter.

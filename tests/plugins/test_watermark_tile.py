@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from sdk_watermark_tile import TileWatermark
-from sdk_watermark_tile.coding import code_length, decode, encode
+from sdk_watermark_tile.coding import LIST, code_length, decode, encode, likeliest
 from sdk_watermark_tile.keys import BANK, DEMO_KEY, Key, carriers
 from sdk_watermark_tile.search import MAX_DECODES, Search
 from sdk_watermark_tile.spectrum import lock_log10_p
@@ -341,8 +341,28 @@ def test_the_average_of_thirty_marked_pictures_does_not_hold_the_mark(mark):
     assert np.mean(alike) < 0.25
 
 
+def test_frames_beside_the_likeliest_are_tried():
+    rng = np.random.default_rng(1)
+    code = 1.0 - 2 * encode(ID)
+    first = listed = 0
+    for _ in range(40):
+        soft = (0.75 * code + rng.normal(size=len(code))).astype(np.float32)
+        frames = list(likeliest(soft))
+        assert len({bits.tobytes() for bits in frames}) == LIST
+        first += bool((frames[0] == frame_bits(ID)).all())
+        found = decode(soft, len(ID))
+        assert found is None or found.payload == ID
+        listed += found is not None
+    assert listed >= first + 4  # 13 to 19 on average: half a decibel
+
+
+def frame_bits(payload):
+    """The frame without its tail, decoded where there is no noise."""
+    return next(likeliest((1 - 2 * encode(payload)).astype(np.float32)))
+
+
 def test_the_false_accept_bound_stays_below_one_in_a_billion():
-    assert MAX_DECODES * 2.0**-36 < 1e-9
+    assert MAX_DECODES * LIST * 2.0**-36 < 1e-9
 
 
 def test_p_falls_with_the_lock_and_rises_with_what_was_searched():
