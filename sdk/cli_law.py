@@ -54,10 +54,13 @@ def catalogues_of(market: str) -> list[Catalogue]:
 
     Raises:
         PolicyError: a market is not known.
+        RequestError: none is named.
     """
     from sdk.law.catalogue import load_market
 
     named = [PACKS.get(name.strip(), name.strip()) for name in market.split(",") if name.strip()]
+    if not named:
+        raise RequestError(f"asked for markets {market!r}, found none; give such as eu,us-ca")
     return [load_market(name) for name in dict.fromkeys(["std", *named])]
 
 
@@ -108,8 +111,8 @@ def _text(found: Found, problems: Sequence[str], day: date, everything: bool) ->
         met = sum(row.outcome is Outcome.MET for row in rows)
         unknown = sum(row.outcome is Outcome.UNDETERMINED for row in rows)
         say(
-            f"{file} as of {day}: {count['error']} errors, {count['warning']} warnings, "
-            f"{count['note']} notes; {met} met, {unknown} undetermined"
+            f"{file} as of {day}: {', '.join(_count(count[name], name) for name in _ORDER)}; "
+            f"{met} met, {unknown} undetermined"
         )
         shown = rows if everything else fired
         order = sorted(
@@ -123,6 +126,10 @@ def _text(found: Found, problems: Sequence[str], day: date, everything: bool) ->
 
 
 _ORDER = {"error": 0, "warning": 1, "note": 2}
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"
 
 
 def _level(row: Judged) -> str:

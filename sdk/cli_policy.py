@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sdk.cli_policy_tools import Name, diff, explain, new, try_cases
+from sdk.errors import RequestError
 from sdk.terminal import AsJson, answer, app, errors, leave, say
 
 if TYPE_CHECKING:
@@ -71,6 +73,13 @@ def check(
     What a file does not show is undetermined and never fails.  Not legal advice.
     """
     with errors(as_json or sarif):
+        if sarif and as_json:
+            raise RequestError("asked to answer in SARIF and in JSON; give --sarif or --json")
+        if not market and (as_of or strict or everything or sarif):
+            raise RequestError(
+                "asked for --as-of, --strict, --all or --sarif without --market; they are about "
+                "legal rules: give --market eu, or leave them out"
+            )
         if market:
             from sdk.cli_law import check_files
 
@@ -87,6 +96,11 @@ def _check(name: str, as_json: bool) -> None:
     from sdk.policy import load
     from sdk.registry import Registry
 
+    if not name.endswith(".toml") and Path(name).is_file():
+        raise RequestError(
+            f"asked to build policy {name!r}, found a file that is none; to check pictures by "
+            "legal rules give --market, such as --market eu,us-ca"
+        )
     one = load(name)
     parts = build(one, Registry())
     rows = [{"kind": p.kind, "name": p.name, "version": p.version} for p in parts.ids]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -133,6 +134,8 @@ def new(
     with errors(as_json):
         parents = extends or ["default"]
         name = name.removesuffix(".toml")
+        if not re.fullmatch(r"[\w.\-]+", name):
+            raise PolicyError(f"asked for a policy named {name!r}; give letters, digits, _, . or -")
         made, cases = Path(f"{name}.toml"), Path(f"{name}.cases.toml")
         for path in (made, cases):
             if path.exists():
@@ -235,7 +238,8 @@ def _entry(ledger: Ledger, what: str) -> Entry:
 
 def _verdict_words(row: dict[str, JSON], policy: Policy | None) -> str:
     score, bound = row.get("score"), row.get("threshold")
-    measured = f" measured {row.get('category')} at {score:g}" if isinstance(score, float) else ""
+    told = isinstance(score, (int, float))  # a ledger writes 0.0 and 1.0 as whole numbers
+    measured = f" measured {row.get('category')} at {score:g}" if told else ""
     said = f"  {row.get('decision'):<9} {row.get('by')}{measured or ' gave no score'}"
     if isinstance(bound, (int, float)):
         said += f"; rule {row.get('rule')} says {row.get('decision')} from {bound:g}"

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -15,6 +15,9 @@ from sdk.terminal import DONE, REFUSED, AsJson, answer, errors, leave, say
 
 if TYPE_CHECKING:
     from sdk.screen import Screened
+
+MOST_BYTES = 16 * 1024 * 1024
+"""Of one line: a prompt has at most 32,000 characters."""
 
 
 def screen(
@@ -38,32 +41,49 @@ def screen(
     with errors(as_json):
         if bool(prompt) == bool(file):
             raise RequestError("asked to screen; give either a prompt or --file")
+        if file and negative:
+            raise RequestError("asked for --negative with --file; write negative_prompt into lines")
         asked = Screen(load(policy or load_config().policy))
         if file is None:
             found = asked.judge(prompt, negative)
             answer(found.as_json()) if as_json else say(_words(found))
             leave(DONE if found.decision in ("allow", "warn") else REFUSED)
-        refused = 0
-        for number, one in enumerate(asked.judge_lines(_lines(file)), 1):
+        number = refused = 0
+        for number, line in _lines(file):
+            one = asked.judge_line(line)
             refused += one.decision not in ("allow", "warn")
             say(json.dumps({"line": number, **one.as_json()}, ensure_ascii=False))
+        if not number:
+            raise RequestError(f"asked to screen {file}, found no line; give JSON lines")
         leave(REFUSED if refused else DONE)
 
 
-def _lines(file: Path) -> Iterator[object]:
+def _lines(file: Path) -> Iterator[tuple[int, object]]:
+    """Each line that is not blank, with its number in the file; None where it is no JSON."""
     try:
-        with sys.stdin if str(file) == "-" else file.open(encoding="utf-8") as stream:
-            for line in stream:
+        with sys.stdin.buffer if str(file) == "-" else file.open("rb") as stream:
+            for number, line in enumerate(_cut(stream), 1):
                 if line.strip():
-                    yield _parsed(line)
-    except (OSError, UnicodeDecodeError) as exc:
-        raise RequestError(f"asked to read {file}, found {exc}; give a JSON lines file") from exc
+                    yield number, _parsed(line)
+    except OSError as exc:
+        raise RequestError(
+            f"asked to read {file}, found: {exc.strerror}; give a JSON lines file"
+        ) from exc
 
 
-def _parsed(line: str) -> object:
+def _cut(stream: BinaryIO) -> Iterator[bytes]:
+    """Lines of at most `MOST_BYTES`; of a longer one only so much that it is no JSON."""
+    while line := stream.readline(MOST_BYTES):
+        whole = line
+        while len(line) == MOST_BYTES and not line.endswith(b"\n"):
+            whole, line = b"?", stream.readline(MOST_BYTES)
+        yield whole
+
+
+def _parsed(line: bytes) -> object:
     try:
-        return json.loads(line)
-    except ValueError:
+        return json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
         return None  # judged as an ERROR of this line, the others go on
 
 

@@ -9,7 +9,6 @@ that apply them; nothing is written to the ledger, because nothing is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sdk.asking import question
@@ -136,14 +135,14 @@ class Screen:
         """Change a refused request the way its rules say, or raise the refusal."""
         return rewritten(self._policy, refusal, request)
 
-    def judge_lines(self, lines: Iterator[object]) -> Iterator[Screened]:
-        """Judge each line's `prompt` (and `negative_prompt`); a line without one is an ERROR."""
-        for line in lines:
-            if isinstance(line, dict) and isinstance(line.get("prompt", line.get("text")), str):
-                negative = line.get("negative_prompt") or ""
-                yield self.judge(str(line.get("prompt", line.get("text"))), str(negative))
-            else:
-                yield Screened(None, "found no object with a text under prompt or text")
+    def judge_line(self, line: object) -> Screened:
+        """Judge a line's `prompt` or `text`, and `negative_prompt`; one without is an ERROR."""
+        if not isinstance(line, dict) or not isinstance(line.get("prompt", line.get("text")), str):
+            return Screened(None, "found no object with a text under prompt or text")
+        negative = line.get("negative_prompt") or ""
+        if not isinstance(negative, str):
+            return Screened(None, "found a negative_prompt that is no text")
+        return self.judge(str(line.get("prompt", line.get("text"))), negative)
 
 
 class _Asking:

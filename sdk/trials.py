@@ -104,8 +104,16 @@ def read_cases(path: Path) -> tuple[Case, ...]:
     """
     try:
         raw = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise PolicyError(f"asked to read cases from {path}, found {exc}; mend the file") from exc
+    except OSError as exc:
+        raise PolicyError(
+            f"asked to read cases from {path}, found: {exc.strerror}; check the file"
+        ) from exc
+    except UnicodeDecodeError as exc:
+        raise PolicyError(
+            f"asked to read cases from {path}, found no UTF-8 text; save it as UTF-8"
+        ) from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise PolicyError(f"asked to read cases from {path}, found {exc}; mend the line") from exc
     try:
         body = canonical(raw, asked=f"read cases from {path}", error=PolicyError)
         return _Cases.model_validate_json(body).cases

@@ -16,6 +16,7 @@ from shell import place, run  # noqa: F401
 
 from sdk.contract import Quiet
 from sdk.dossier.attempts import FORMAT as LOG_FORMAT
+from sdk.dossier.attempts import read_attempts
 from sdk.dossier.cases import read_pictures, read_prompts
 from sdk.dossier.drawing import bars
 from sdk.dossier.evasions import EVASIONS
@@ -312,3 +313,19 @@ def test_a_log_of_another_format_is_left_alone(place):  # noqa: F811
 
 def test_names_in_a_diagram_are_escaped():
     assert "<b>" not in bars([("<b>", 0.5, 0.4, 0.6)])
+
+
+def test_a_line_ends_where_json_lines_end(tmp_path):
+    """U+2028 may stand in a JSON text; str.splitlines would cut there."""
+    row = {"text": "a red\u2028apple", "label": 0, "prompt": "a red\u2028apple"}
+    path = tmp_path / "p.jsonl"
+    path.write_text(json.dumps(row, ensure_ascii=False) + "\n", "utf-8")
+    assert [c.text for c in read_prompts(path).cases] == [row["text"]]
+    assert [a.prompt for a in read_attempts(path)] == [row["prompt"]]
+
+
+def test_labels_that_are_no_text_are_an_error(tmp_path):
+    folder = pictures(tmp_path / "set")
+    (folder / "labels.jsonl").write_bytes(b"\xff")
+    with pytest.raises(DataError, match="no UTF-8"):
+        read_pictures(folder)

@@ -508,3 +508,12 @@ def test_the_page_of_rules_is_not_behind_the_catalogues():
     written = (ROOT / "docs" / "policies" / "rules.md").read_text("utf-8")
     assert written == docs.PAGES["policies/rules.md"](), "run: python scripts/write_docs.py"
     assert all(rule in written for rule in RULES)
+
+
+def test_conditions_and_counts_are_worded_as_people_write_them():
+    from sdk.cli_law import _count
+    from sdk.law.catalogue import Condition
+
+    assert str(Condition(fact="aigc.count", at_least=1)) == "aigc.count at least 1"
+    assert str(Condition(fact="provider", equals="x")) == "provider equals x"
+    assert [_count(n, "error") for n in (0, 1, 2)] == ["0 errors", "1 error", "2 errors"]

@@ -65,7 +65,7 @@ def test_a_case_is_decided_by_the_filters_of_the_policy_or_by_its_rules(house, t
         ('[[cases]]\nprompt = "x"\nexpect = "maybe"', "cases.0.expect"),
         ('[[cases]]\nprompt = "x"\nexpect = "allow"\nstage = "image"', "give scores for others"),
         ('[[cases]]\nprompt = "x"\nexpect = "allow"\ncolour = 1', "colour: unknown key"),
-        ("[[cases", "mend the file"),
+        ("[[cases", "mend the line"),
     ],
 )
 def test_cases_that_ask_nothing_are_refused(tmp_path, text, said):
@@ -181,3 +181,49 @@ def test_names_of_policies_complete_in_the_shell():
 
     assert names("us") == ["us-california"]
     assert "eu" in names("")
+
+
+def test_a_score_of_nothing_and_a_score_of_one_are_scores_in_an_explanation(house):
+    """A ledger writes 0.0 and 1.0 as whole numbers."""
+    from sdk.cli_policy_tools import _verdict_words
+
+    with pytest.raises(Refused):
+        house.studio().generate(Request(prompt="a bomb"))
+    rows = house.leaves()[-1]["verdicts"]
+    assert rows[0]["score"] == 1
+    assert "words measured bad at 1; rule p.bad says block from 0.9" in _verdict_words(
+        rows[0], None
+    )
+    none = {"decision": "error", "by": "words", "category": "", "score": None}
+    assert "gave no score" in _verdict_words(none, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["new", "../x y"], "give letters, digits"),
+        (["new", ""], "give letters, digits"),
+        (["test", "ghost.toml"], "No such file"),
+        (["test", "latin.toml"], "no UTF-8 text"),
+        (["check", "picture.png"], "give --market"),
+        (["check", "noise.toml", "--as-of", "2026-12-02"], "give --market"),
+        (["check", "noise.toml", "--strict"], "give --market"),
+        (["check", "picture.png", "--market", ","], "found none"),
+        (["check", "picture.png", "--market", "eu", "--json", "--sarif"], "--sarif or --json"),
+    ],
+)
+def test_what_was_meant_otherwise_is_said_and_nothing_is_written(place: Path, words, says) -> None:
+    (place / "latin.toml").write_bytes(b"# caf\xe9\n")
+    (place / "picture.png").write_bytes(b"\x89PNG")
+    before = sorted(place.parent.rglob("*.toml"))
+    done = run("policy", *words)
+    assert done.exit_code == 2
+    assert says in done.stderr + done.stdout
+    assert sorted(place.parent.rglob("*.toml")) == before
+
+
+def test_what_is_no_picture_keeps_no_legal_rule(place: Path) -> None:
+    (place / "notes.txt").write_text("not a picture")
+    done = run("policy", "check", "--market", "eu", "notes.txt")
+    assert done.exit_code == 1
+    assert "no picture format" in done.stderr

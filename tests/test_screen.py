@@ -150,3 +150,52 @@ def test_people_see_how_a_prompt_would_be_drawn(place):  # noqa: F811
     told = run("screen", "a doctor in a hospital", "--policy", "balanced.toml", "--json")
     assert json.loads(told.stdout)["worded_by"] == ["balance: man", "balance: woman"]
     assert "hospital" not in told.stdout
+
+
+def lines_of(done):
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_line_that_cannot_be_read_is_an_error_of_that_line_alone(place):  # noqa: F811
+    """Numbers are those of the file, and nothing that is no request is passed over or guessed."""
+    whole = [
+        b'{"prompt": "a cat\xe2\x80\xa8and a dog"}',
+        b"",
+        b"\xff\xfe",
+        b"[" * 200_000,
+        b'{"prompt": "a cat", "negative_prompt": 7}',
+        b'{"prompt": 5}',
+        b'{"text": "a dog"}',
+    ]
+    (place / "p.jsonl").write_bytes(b"\n".join(whole) + b"\n")
+    done = run("screen", "--file", "p.jsonl", "--policy", "noise.toml")
+    found = {line["line"]: line["decision"] for line in lines_of(done)}
+    assert found == {1: "allow", 3: "error", 4: "error", 5: "error", 6: "error", 7: "allow"}
+    assert done.exit_code == 6
+
+
+def test_a_line_without_end_is_not_held_in_memory(place, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("sdk.cli_screen.MOST_BYTES", 1000)
+    whole = json.dumps({"prompt": "a cat " * 5000}) + '\n{"prompt": "a cat"}\n'
+    (place / "p.jsonl").write_text(whole)
+    done = run("screen", "--file", "p.jsonl", "--policy", "noise.toml")
+    assert [line["decision"] for line in lines_of(done)] == ["error", "allow"]
+    assert [line["line"] for line in lines_of(done)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--file", "empty.jsonl"], "found no line"),
+        (["--file", "blank.jsonl"], "found no line"),
+        (["--file", "p.jsonl", "--negative", "blurry"], "negative_prompt into lines"),
+        (["--file", "."], "Is a directory"),
+    ],
+)
+def test_a_file_that_asks_nothing_is_not_let_pass(place, words, says):  # noqa: F811
+    (place / "empty.jsonl").write_text("")
+    (place / "blank.jsonl").write_text("\n \n")
+    (place / "p.jsonl").write_text('{"prompt": "a cat"}\n')
+    done = run("screen", *words, "--policy", "noise.toml")
+    assert done.exit_code == 2
+    assert says in done.stderr

@@ -50,9 +50,13 @@ def read_attempts(path: Path) -> list[Attempt]:
         DataError: the file cannot be read, or a line has no prompt.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise DataError(f"asked for attempts in {path}, found {exc}; give JSON lines") from exc
+        lines = path.read_text("utf-8").split("\n")  # JSON may hold what splitlines() splits at
+    except OSError as exc:
+        raise DataError(
+            f"asked for attempts in {path}, found: {exc.strerror}; give JSON lines"
+        ) from exc
+    except UnicodeDecodeError as exc:
+        raise DataError(f"asked for attempts in {path}, found no UTF-8; give JSON lines") from exc
     found = [_attempt(line, n, path.name) for n, line in enumerate(lines, 1) if line.strip()]
     if not found:
         raise DataError(f"asked for attempts in {path.name}, found none; give one object a line")

@@ -71,7 +71,8 @@ def read_prompts(path: Path) -> CaseSet:
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8")
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as exc:
         raise DataError(f"asked for prompts in {path.name}, found {exc}; give JSON lines") from exc
-    numbered = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = text.split("\n")  # not splitlines(): JSON may hold U+2028 and its kin
+    numbered = [(i, line) for i, line in enumerate(lines, 1) if line.strip()]
     cases = tuple(_prompt(_row(line, f"{path.name}:{i}"), i, path.name) for i, line in numbered)
     if not cases:
         raise DataError(
@@ -117,7 +118,11 @@ def _sorted_in(folder: Path) -> Iterable[Case]:
 
 
 def _listed(folder: Path, listed: Path) -> Iterable[Case]:
-    for number, line in enumerate(listed.read_text("utf-8").splitlines(), 1):
+    try:
+        lines = _bytes(listed).decode("utf-8").split("\n")
+    except UnicodeDecodeError as exc:
+        raise DataError(f"asked for labels in {listed.name}, found no UTF-8; save it so") from exc
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         where = f"{listed.name}:{number}"

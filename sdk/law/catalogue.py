@@ -70,6 +70,7 @@ class Condition(Strict):
             if value is not None:
                 listed = ", ".join(value) if isinstance(value, tuple) else str(value)
                 listed = listed.lower() if isinstance(value, bool) else listed
+                listed = f"{value:g}" if isinstance(value, float) else listed
                 return f"{self.fact} {name.replace('_', ' ')} {listed}"
         return self.fact
 

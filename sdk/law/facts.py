@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from sdk.endurance import examined
-from sdk.errors import SDKError
+from sdk.errors import SDKError, VerifyError
 from sdk.evidence import Detector, soft_bindings
 from sdk.ledger import Entry
 from sdk.manifests import ManifestStore, as_list, as_object
@@ -121,11 +121,13 @@ def gather(
     """Return all facts about one file; nothing is fetched.
 
     Raises:
-        VerifyError: not a regular file, empty, or it cannot be read.
+        VerifyError: not a regular file, empty, of no known format, or it cannot be read.
         LedgerError: the ledger cannot be asked.
     """
     with open_file(path) as file:
         source = read_source(file, str(path))
+        if not source.media_type:
+            raise VerifyError(f"asked to check {source.name}, found no picture format; give one")
         store = source.manifests(b"")
     facts: dict[str, Fact] = dict.fromkeys(FACTS)
     facts |= _manifest(store)
