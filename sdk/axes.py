@@ -92,6 +92,8 @@ def content_match(found: Evidence) -> Axis:
         "different": "the picture does not look like the one that was signed",
     }
     match = found.recovered.match
+    if match == "unclear" and not found.recovered.alone:
+        reasons["unclear"] = "one frame was compared; the others may be anything"
     return Axis(state=match, reason=reasons[match], more={"score": round(found.recovered.score, 4)})
 
 

@@ -71,6 +71,8 @@ class Recovered:
     """Likeness of the fingerprints, 0..1; 1 for bytes and pixels."""
     sha256: str
     """Of the file that was signed."""
+    alone: bool = True
+    """False where the file has more frames than the one that was compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,6 +81,8 @@ def _recovered(found: Evidence, axes: Mapping[str, Axis]) -> str:
     if found.recovered.match == "similar":
         score = f"{found.recovered.score:.2f}"
         return f"Recovered: similar ({score}) to a picture signed {who}; the pixels differ"
+    if not found.recovered.alone:
+        return f"Recovered: one frame compared with what was signed {who}, not the others"
     return f"Recovered by its mark: a cut or turned copy of a picture signed {who}"
 
 

@@ -53,7 +53,7 @@ def look(
     )
     if repository is None or found.store is not None:
         return seen
-    return _recovered(source, seen, shown[0], repository, judge)
+    return _recovered(source, seen, shown, repository, judge)
 
 
 def _claimed(seen: Seen) -> Claimed:
@@ -67,12 +67,13 @@ def _claimed(seen: Seen) -> Claimed:
 
 
 def _recovered(
-    source: Source, seen: Evidence, pixels: Pixels, repository: Repository, judge: Judge
+    source: Source, seen: Evidence, shown: Sequence[Pixels], repository: Repository, judge: Judge
 ) -> Evidence:
     from sdk.recovery import recover
 
     try:
-        find = recover(source.data, pixels, seen.sightings, repository)
+        alone = len(shown) == 1
+        find = recover(source.data, shown[0], seen.sightings, repository, alone=alone)
     except SDKError as exc:
         return replace(seen, repository_problem=f"the repository could not be asked: {exc}")
     if find is None:

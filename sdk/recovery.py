@@ -3,13 +3,15 @@
 Looks by the watermark in the pixels, then by the pixels themselves, then by the fingerprint.  A
 file is called restored only when metadata were taken from it and nothing else was done, and when,
 with them put back, every byte is that of the signed file.  A mark in a picture that looks different
-is a contradiction, not a find: marks can be copied.
+is a contradiction, not a find: marks can be copied.  Of films one frame is compared, which says
+nothing of the others.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from sdk.credentials import Credential
@@ -42,9 +44,16 @@ class Finder(Protocol):
 
 
 def recover(
-    data: bytes, pixels: Pixels, sightings: Sequence[Sighting], repository: Finder
+    data: bytes,
+    pixels: Pixels,
+    sightings: Sequence[Sighting],
+    repository: Finder,
+    *,
+    alone: bool = True,
 ) -> tuple[Recovered, Credential] | None:
     """Return the best find for a file without a manifest; None when nothing is known of it.
+
+    `pixels` are all that the file shows, or the first frame of more: not `alone`.
 
     Raises:
         CredentialError: the repository cannot be read.
@@ -57,8 +66,15 @@ def recover(
     ):
         found = sorted(finds, key=_order)
         if found:
-            return found[0]
+            recovered, known = found[0]
+            return (recovered if alone else _of_one_frame(recovered)), known
     return None
+
+
+def _of_one_frame(found: Recovered) -> Recovered:
+    """What a find is worth when there are frames that nobody compared."""
+    unsure = found.match in ("pixels", "similar")
+    return replace(found, alone=False, match="unclear" if unsure else found.match)
 
 
 def _order(find: tuple[Recovered, Credential]) -> tuple[int, float, bool]:

@@ -9,8 +9,10 @@ import pytest
 from small_parts import Bright, LowBits, Noise
 
 from sdk.animation import decode_frames, encode_frames
+from sdk.credentials import Repository
 from sdk.errors import MarkError, OutputError, Refused, RequestError
 from sdk.manifests import read_manifests
+from sdk.pipeline import Studio
 from sdk.registry import Registry
 from sdk.request import Request
 from sdk.types import Finding
@@ -79,6 +81,24 @@ def test_a_film_with_one_changed_byte_is_not_intact(house, tmp_path):
     data[-20] ^= 1
     (tmp_path / "changed.mp4").write_bytes(data)
     assert verify(tmp_path / "changed.mp4").axes["integrity"].state == "content-changed"
+
+
+@pytest.mark.parametrize("kind", ["image/webp", "video/mp4"])
+def test_a_stripped_walk_whose_other_frames_were_replaced_is_not_called_the_same(
+    house, tmp_path, kind: str
+):
+    policy = walking(house, output={"media_type": kind}, watermark={"plugin": "tile"}).policy
+    ends = (replace(end, width=256, height=256) for end in (ONE, OTHER))
+    with Repository.open(tmp_path / "credentials.db") as repository:
+        studio = Studio(policy, house.ledger, registry=house.registry, credentials=repository)
+        first, *others = decode_frames(walk(studio, *ends, frames=3).sealed.data)
+        forged = [first, *(np.zeros_like(frame) + 40 * i for i, frame in enumerate(others))]
+        (tmp_path / "forged.webp").write_bytes(encode_frames(forged, fps=8))
+        tile = Registry().make("watermark", "tile", {})
+        report = verify(tmp_path / "forged.webp", detectors=[tile], credentials=repository)
+    assert report.axes["provenance"].state == "recovered:watermark"
+    assert report.axes["content_match"].state == "unclear"
+    assert "one frame compared" in report.headline
 
 
 def test_a_walk_there_and_back_ends_beside_where_it_began(house, tmp_path):
