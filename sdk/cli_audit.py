@@ -147,10 +147,11 @@ def _of_run(path: Path, ledger: Ledger) -> tuple[dict[str, JSON], list[Sample]]:
     from sdk.audits.folder import Folder
     from sdk.audits.samples import samples_of
     from sdk.audits.subject import attested, model_of
+    from sdk.audits.twins import twin_of
 
     folder = attested(Folder.read(path), ledger)
     answerers = estimators_for(folder.plan, model_of(folder))
-    return report_of_run(folder, answerers), samples_of(folder)
+    return report_of_run(folder, answerers, twin_of(folder, ledger)), samples_of(folder)
 
 
 def _again(path: Path, digest: str) -> str:

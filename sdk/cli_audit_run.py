@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["audit"]
 
+PLAIN = "without-rewriters"
+"""Ending of the folder of the twin of a run under a policy that names rewriters."""
+
 
 @audit.command()
 def run(
@@ -41,14 +44,14 @@ def run(
     """Draw the pictures of a plan through the governed call; go on where a run stopped.
 
     With --mitigate every prompt is drawn twice, with the same seeds, without and with a plugin that
-    words prompts anew; the answers are compared seed by seed.
+    words prompts anew; the answers are compared seed by seed.  A policy that names rewriters is
+    audited so without being asked.
     """
     from sdk.audits.compare import compare_runs
     from sdk.audits.plans import load_plan
     from sdk.config import load_config
     from sdk.errors import AuditError
     from sdk.options import pairs
-    from sdk.registry import Registry
 
     with errors(as_json):
         if set_ and not mitigate:
@@ -56,17 +59,15 @@ def run(
         plan, config = load_plan(file), load_config()
         answerers, policy = estimators_for(plan), _policy(plan, config)
         place = Path(plan.name.replace(" ", "-")) if folder == Path() else folder
-        runs = {place: policy}
-        if mitigate:
-            settings = pairs(set_)
-            mitigated = policy.with_rewriter(mitigate, settings)
-            Registry().make("rewriter", mitigate, settings)  # a mistake is said before any work
-            runs[place.with_name(f"{place.name}-{mitigate}")] = mitigated
+        pair = _pair(policy, place, mitigate, pairs(set_))
+        twin = {"twin": next(iter(pair)).name} if len(pair) > 1 else {}
+        heads = [{}, twin] if twin else [{}]
         drawn = [
-            _drawn(plan, one, at, answerers, config, quiet or as_json) for at, one in runs.items()
+            _drawn(plan, one, at, head, answerers, config, quiet or as_json)
+            for (at, one), head in zip(pair.items(), heads, strict=True)
         ]
         changes: list[Change] = []
-        if mitigate:
+        if twin:
             changes = compare_runs(
                 drawn[0].folder,
                 drawn[1].folder,
@@ -75,7 +76,29 @@ def run(
                 margin=plan.margin,
                 control=plan.control,
             )
-    _say(drawn, changes, as_json)
+    _say(drawn, changes, "mitigated" if mitigate else "rewritten", as_json)
+
+
+def _pair(
+    policy: Policy, place: Path, mitigate: str, settings: dict[str, JSON]
+) -> dict[Path, Policy]:
+    """Return folder → policy: one run, or the one without rewriters and then the one with them."""
+    from sdk.errors import AuditError
+    from sdk.registry import Registry
+
+    if mitigate and policy.rewriters:
+        named = ", ".join(part.plugin for part in policy.rewriters)
+        raise AuditError(
+            f"asked with --mitigate {mitigate}, found a policy that names rewriters already "
+            f"({named}); leave --mitigate out, the run is paired anyway, or audit another policy"
+        )
+    if mitigate:
+        mitigated = policy.with_rewriter(mitigate, settings)
+        Registry().make("rewriter", mitigate, settings)  # a mistake is said before any work
+        return {place: policy, place.with_name(f"{place.name}-{mitigate}"): mitigated}
+    if policy.rewriters:
+        return {place.with_name(f"{place.name}-{PLAIN}"): policy.without_rewriters(), place: policy}
+    return {place: policy}
 
 
 class _Drawn:
@@ -99,6 +122,7 @@ def _drawn(
     plan: Plan,
     policy: Policy,
     place: Path,
+    more: Mapping[str, JSON],
     answerers: Mapping[str, Answerer],
     config: Config,
     quiet: bool,
@@ -112,6 +136,7 @@ def _drawn(
     head: dict[str, JSON] = {
         "plan_sha256": plan.digest,
         "policy": {"name": policy.name, "sha256": policy.digest},
+        **more,
     }
     there = Folder.create(place, plan, head)
     with (
@@ -122,12 +147,12 @@ def _drawn(
         return _Drawn(there, draw(plan, studio, answerers, there, stop, ledger))
 
 
-def _say(drawn: list[_Drawn], changes: list[Change], as_json: bool) -> None:
+def _say(drawn: list[_Drawn], changes: list[Change], second: str, as_json: bool) -> None:
     from sdk.audits.wording import changed
 
     if as_json:
         rows: list[JSON] = [change.to_json() for change in changes]
-        answer({**drawn[0].to_json(), "mitigated": drawn[1].to_json(), "changes": rows}
+        answer({**drawn[0].to_json(), second: drawn[1].to_json(), "changes": rows}
                if len(drawn) > 1 else drawn[0].to_json())  # fmt: skip
     else:
         for one in drawn:

@@ -121,6 +121,10 @@ class Policy(Keys):
         except ValidationError as exc:
             raise PolicyError(f"asked for rewriter {plugin!r}, found {problems(exc)}") from exc
 
+    def without_rewriters(self) -> Policy:
+        """Leave prompts as they are written; everything else stays, the digest changes."""
+        return self._but({"rewriters": ()})
+
     def _but(self, changed: dict[str, Any]) -> Policy:
         """Change and check again.  A `model_copy` would keep the digest of the old policy."""
         return Policy.model_validate({**self.model_dump(), **changed})

@@ -67,9 +67,9 @@ WINGS: dict[str, str] = {
         estimates sampling drift monitor
         counting intervals plain inversion multiple powered paired independent distances shrinkage
         agreement sizes statements joint tally tables plans estimating
-        folder running targets gathering results labels labelled limits
-        assembling signing binding compare plots wording
-        page paper samples subject writing costs
+        folder running targets gathering results labels labelled limits compare subject twins
+        assembling signing binding plots wording differences
+        page paper samples writing costs
     """,
     "server": """
         desk studios answers asked keys numbers detection bindings house drawing checking app

@@ -26,6 +26,7 @@ from sdk.audits.plans import Plan, Target
 from sdk.audits.results import Block, counted, pairs_of, shares_of
 from sdk.audits.tally import Tally
 from sdk.audits.targets import described, target_row, target_table
+from sdk.audits.twins import rewritten
 from sdk.canonical import canonical
 from sdk.energy import Spent
 from sdk.errors import AuditError
@@ -37,8 +38,12 @@ SCHEMA_VERSION = "1.0"
 """Of the JSON document; sdk/schemas/audit-1.json describes it."""
 
 
-def report_of_run(folder: Folder, answerers: Mapping[str, Answerer]) -> dict[str, JSON]:
+def report_of_run(
+    folder: Folder, answerers: Mapping[str, Answerer], twin: Folder | None = None
+) -> dict[str, JSON]:
     """Report a run, whole or not: what is missing is said.
+
+    `twin` is the same run without rewriters (`sdk.audits.twins`).
 
     Raises:
         AuditError: nothing was observed, or the folder is damaged.
@@ -75,6 +80,8 @@ def report_of_run(folder: Folder, answerers: Mapping[str, Answerer]) -> dict[str
             "labels": {name: dict(one.source) for name, one in labels.items()},
         },
     }
+    if twin is not None:
+        results["rewritten"] = rewritten(folder, twin, answerers)
     results["limits"] = cast("list[JSON]", limits_of(results))
     return whole(results)
 

@@ -51,13 +51,24 @@ def limits_of(results: Mapping[str, JSON]) -> list[str]:
         )
         open_ = sum(one.get("no_majority", 0) for one in found["evidence"]["labels"].values())
         said += [_NO_MAJORITY.format(open_)] if open_ else []
+    return [*dict.fromkeys([*said, *_of_differences(found)])]
+
+
+def _of_differences(found: Mapping[str, Any]) -> list[str]:
+    said = []
     if found["pairs"]:
         said.append(
             "Differences between prompts with the same seeds are those of the answers. Errors "
             "of the estimator make them look smaller; the margin of an equivalence was made "
             "smaller too."
         )
-    return [*dict.fromkeys(said)]
+    if found.get("rewritten"):
+        said.append(
+            "Differences with and without rewriters are those of the answers, not corrected for "
+            "the estimator's errors; they say what the words did to the shares, and nothing of how "
+            "the people that were asked for are shown."
+        )
+    return said
 
 
 def _of_block(block: Mapping[str, Any]) -> list[str]:

@@ -15,10 +15,16 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from sdk.audits.differences import (
+    PAIR_HEAD,
+    REWRITTEN_HEAD,
+    pair_rows,
+    rewritten_rows,
+    rewritten_says,
+)
 from sdk.audits.plots import Line, plots
 from sdk.audits.wording import (
     HEAD,
-    PAIR_HEAD,
     READ,
     SECOND,
     SECOND_HEAD,
@@ -26,7 +32,6 @@ from sdk.audits.wording import (
     facts,
     headline,
     lines_of,
-    pair_rows,
     points,
     rows_of,
     second_rows,
@@ -70,6 +75,8 @@ def page(report: Mapping[str, JSON], samples: Sequence[Sample] = ()) -> str:
         parts += _block(block)
     if results["pairs"]:
         parts += _pairs(results)
+    if rewritten := results.get("rewritten"):
+        parts += _rewritten(rewritten, results["method"]["margin"])
     parts += ["<h2>What this audit cannot see</h2>", _list(results["limits"])]
     if samples:
         parts += _samples(samples)
@@ -149,6 +156,15 @@ def _pairs(results: Mapping[str, Any]) -> list[str]:
         f"{_safe(points(results['method']['margin']))}.</p>",
         *(f"<figure>{svg}</figure>" for svg in drawn),
         _table("Differences between prompts", PAIR_HEAD, pair_rows(results)),
+        "</section>",
+    ]
+
+
+def _rewritten(rewritten: Mapping[str, Any], margin: float) -> list[str]:
+    return [
+        "<section>\n<h2>With and without rewriters</h2>",
+        f"<p>{_safe(rewritten_says(rewritten, margin))}</p>",
+        _table("What rewriters changed", REWRITTEN_HEAD, rewritten_rows(rewritten)),
         "</section>",
     ]
 

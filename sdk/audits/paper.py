@@ -13,10 +13,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from sdk.audits.differences import (
+    PAIR_HEAD,
+    REWRITTEN_HEAD,
+    pair_rows,
+    rewritten_rows,
+    rewritten_says,
+)
 from sdk.audits.plots import ROWS, Line
 from sdk.audits.wording import (
     HEAD,
-    PAIR_HEAD,
     READ,
     SECOND,
     SECOND_HEAD,
@@ -24,7 +30,6 @@ from sdk.audits.wording import (
     facts,
     headline,
     lines_of,
-    pair_rows,
     rows_of,
     second_rows,
 )
@@ -65,6 +70,8 @@ def paper(report: Mapping[str, JSON]) -> bytes:
         story += _block(block, style)
     if results["pairs"]:
         story += _pairs(results, style)
+    if rewritten := results.get("rewritten"):
+        story += _rewritten(rewritten, results["method"]["margin"], style)
     story.append(Paragraph("What this audit cannot see", style["h2"]))
     story += [Paragraph(_safe(said), style["item"], bulletText="•") for said in results["limits"]]
     story.append(Paragraph("Evidence", style["h2"]))
@@ -105,6 +112,17 @@ def _pairs(results: Mapping[str, Any], style: Mapping[str, Any]) -> list[Any]:
         Paragraph("The same seeds, another prompt", style["h2"]),
         Paragraph("Differences are in percentage points.", style["p"]),
         _table(PAIR_HEAD, pair_rows(results), widths, style),
+    ]
+
+
+def _rewritten(rewritten: Mapping[str, Any], margin: float, style: Mapping[str, Any]) -> list[Any]:
+    from reportlab.platypus import Paragraph
+
+    widths = (85, 95, 60, 45, 45, 50, 70, 45)
+    return [
+        Paragraph("With and without rewriters", style["h2"]),
+        Paragraph(_safe(rewritten_says(rewritten, margin)), style["p"]),
+        _table(REWRITTEN_HEAD, rewritten_rows(rewritten), widths, style),
     ]
 
 

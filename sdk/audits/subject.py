@@ -17,7 +17,7 @@ from sdk.types import JSON
 
 
 def attested(folder: Folder, ledger: Ledger) -> Folder:
-    """Return the folder with model and observed policy as its receipts name them.
+    """Return the folder with model, observed policy and rewriters as its receipts name them.
 
     Raises:
         AuditError: a receipt is missing or of other bytes, or they name several models or
@@ -26,6 +26,7 @@ def attested(folder: Folder, ledger: Ledger) -> Folder:
     wrong: list[str] = []
     models: dict[str, JSON] = {}
     policies: dict[str, JSON] = {}
+    worded: set[str] = set()
     for line in folder.lines():
         try:
             leaf = ledger.entry(str(line["receipt"])).leaf
@@ -37,6 +38,8 @@ def attested(folder: Folder, ledger: Ledger) -> Folder:
             continue
         models[str(leaf.get("model"))] = cast("JSON", leaf.get("model"))
         policies[str(leaf.get("policy"))] = cast("JSON", leaf.get("policy"))
+        by = cast("list[str]", leaf.get("worded_by") or [])
+        worded |= {said.partition(":")[0] for said in by}
     if wrong:
         raise AuditError(
             f"asked to report {folder.path}, found {len(wrong)} observations whose receipt this "
@@ -52,6 +55,7 @@ def attested(folder: Folder, ledger: Ledger) -> Folder:
         **folder.head,
         "model": next(iter(models.values())),
         "observed_policy": next(iter(policies.values())),
+        "worded_by": [*sorted(worded)],
     }
     return Folder(folder.path, head)
 

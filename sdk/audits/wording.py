@@ -199,26 +199,6 @@ def _both(found: Mapping[str, Any] | None) -> tuple[str, str]:
     return percent(found["estimate"]), f"{percent(found['low'])} to {percent(found['high'])}"
 
 
-PAIR_HEAD = ("Prompts", "Group", "Value", "Seeds", "Difference", "Interval", "Claim")
-
-
-def pair_rows(results: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of the counterfactuals, texts for the columns of `PAIR_HEAD`."""
-    for pair in results["pairs"]:
-        there = pair["difference"] is not None
-        yield (
-            f"{pair['axis']}: {pair['first'] or '(none)'} minus {pair['second'] or '(none)'}",
-            pair["group"],
-            f"{pair['attribute']}: {pair['value']}",
-            f"{pair['seeds']:,}"
-            + (f" ({pair['seeds_without_two_answers']:,} without two answers)"
-               if pair["seeds_without_two_answers"] else ""),
-            signed(pair["difference"]) if there else "none",
-            f"{signed(pair['low'])} to {signed(pair['high'])}" if there else "none",
-            pair["claim"],
-        )  # fmt: skip
-
-
 def changed(change: Change) -> str:
     """Return one row of a comparison as a sentence."""
     how = "McNemar" if change.paired else "Fisher"

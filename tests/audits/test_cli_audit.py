@@ -4,11 +4,15 @@ import json
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 from shell import run as sdk
 
+import sdk as package
+
 sys.path.insert(0, str(Path(__file__).parent))
 
+SCHEMA = json.loads((Path(package.__file__).parent / "schemas" / "audit-1.json").read_text())
 HOOKS = """
 from small_audit import Reader, Skewed
 from sdk import hookimpl
@@ -247,3 +251,38 @@ def test_labels_by_people_go_from_a_sample_to_the_report(audited):
     assert sdk("audit", "report", "a-nurse-balance", "-o", "labelled").exit_code == 0
     results = json.loads((home / "labelled.json").read_text())["results"]
     assert results["evidence"]["labels"]["perceived_gender"]["labels"] == 16
+
+
+def test_a_policy_that_names_a_rewriter_is_audited_with_its_twin_without(audited):
+    """Nobody asks for it, the report holds it, and a report without the twin is refused."""
+    home, mitigated = audited
+    policy = POLICY + '[[rewriters]]\nplugin = "balance"\n'
+    (home / "balanced.toml").write_text(policy)
+    named = ('question = "', 'policy = "balanced.toml"\nquestion = "')
+    name = plan_of(home, "paired", ("= 1\n", "= 16\n"), named)
+    ran = sdk("audit", "run", name, "--json", "-q")
+    assert ran.exit_code == 0, ran.output
+    said = json.loads(ran.stdout)
+    assert (said["total"], said["rewritten"]["total"]) == (16, 16)
+    assert said["rewritten"]["folder"] == "paired"
+    made = sdk("audit", "report", "paired", "-o", "with-twin", "--json")
+    assert made.exit_code == 0, made.output
+    results = json.loads((home / "with-twin.json").read_text())["results"]
+    jsonschema.validate(json.loads((home / "with-twin.json").read_text()), SCHEMA)
+    assert results["rewritten"]["by"] == ["balance"]
+    assert results["rewritten"]["twin"]["observed"] == 16
+    assert results["rewritten"]["changes"] == said["changes"] == mitigated["changes"]
+    assert "With and without rewriters" in (home / "with-twin.html").read_text()
+    again = sdk("audit", "verify", "with-twin.json", "--run", "paired")
+    assert "come out of the run again" in again.stdout
+    refused = sdk("audit", "run", name, "--mitigate", "balance")
+    assert "names rewriters already (balance)" in " ".join(refused.output.split())
+    head = home / "paired" / "run.json"
+    kept = json.loads(head.read_text())
+    for twin, why in (({}, "no twin without"), ({"twin": "../a-nurse"}, "a twin outside"),
+                      ({"twin": "paired"}, "was worded too")):  # fmt: skip
+        head.write_text(json.dumps({k: v for k, v in kept.items() if k != "twin"} | twin))
+        alone = sdk("audit", "report", "paired", "-o", "x")
+        assert alone.exit_code == 1
+        assert why in " ".join(alone.output.split())
+    head.write_text(json.dumps(kept))
