@@ -14,7 +14,8 @@ from sdk.policy import load
 
 def test_every_bundled_model_says_its_licence_and_what_it_draws():
     found = {model["name"]: model for model in bundled_models()}
-    assert {"starter", "vae", "gan", "dit", "style", "clip", "denoise", "colourise"} <= found.keys()
+    asked = {"starter", "vae", "gan", "progressive-gan", "dit", "style", "clip", "denoise"}
+    assert asked | {"colourise"} <= found.keys()
     assert all(model["licence"] for model in found.values())
     size = sum(f.stat().st_size for f in models_folder().rglob("*") if f.is_file())
     assert size <= 60_000_000
@@ -22,7 +23,13 @@ def test_every_bundled_model_says_its_licence_and_what_it_draws():
 
 @pytest.mark.parametrize(
     ("model", "plugin"),
-    [("starter", "diffusion"), ("dit", "diffusion"), ("vae", "vae"), ("gan", "gan")],
+    [
+        ("starter", "diffusion"),
+        ("dit", "diffusion"),
+        ("vae", "vae"),
+        ("gan", "gan"),
+        ("progressive-gan", "gan"),
+    ],
 )
 def test_a_bundled_model_is_drawn_with_by_its_own_plugin(model: str, plugin: str):
     assert backend_of(model) == plugin

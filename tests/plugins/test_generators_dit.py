@@ -94,6 +94,6 @@ def test_the_bundled_transformer_keeps_the_contract():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["vae", "gan"])
+@pytest.mark.parametrize("name", ["vae", "gan", "progressive-gan"])
 def test_the_bundled_generators_keep_the_contract(name: str):
-    check_backend(name)
+    check_backend(name.removeprefix("progressive-"), {"model": name})
