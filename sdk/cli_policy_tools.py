@@ -12,7 +12,6 @@ from sdk.errors import LedgerError, PolicyError
 from sdk.terminal import DONE, REFUSED, AsJson, answer, errors, leave, note, say
 
 if TYPE_CHECKING:
-    from sdk.ledger import Entry, Ledger
     from sdk.policy import Policy
     from sdk.tables import Rule
     from sdk.types import JSON
@@ -212,18 +211,21 @@ def _receipt_words(what: str, policy: Policy) -> str:
 
     try:
         with read_ledger() as ledger:
-            entry = _entry(ledger, what)
+            entry = ledger.entry(int(what) if what.isdecimal() and len(what) < 20 else what)
     except LedgerError as error:
         raise PolicyError(
             f"asked to explain {what!r}, found no rule of {policy.name}, no legal rule and no "
             f"receipt of this name ({error}); see sdk policy show"
         ) from error
     leaf = dict(entry.leaf)
+    if leaf.get("type") != "generation":
+        told = [f"  {key}: {_plain(leaf[key])}" for key in sorted({*leaf} - {"type", "at", "v"})]
+        return "\n".join([f"leaf {entry.index}: {leaf.get('type')}, {leaf.get('at')}", *told])
     under = as_object(leaf.get("policy"))  # type: ignore[arg-type]
     packs = [str(as_object(p).get("name")) for p in as_list(under.get("packs"))]
     stage = f" at {leaf['stage']}" if leaf.get("stage") else ""
     lines = [
-        f"leaf {entry.index}: {leaf.get('outcome', leaf.get('type'))}{stage}, {leaf.get('at')}",
+        f"leaf {entry.index}: {leaf.get('outcome')}{stage}, {leaf.get('at')}",
         f"under policy {under.get('name')} ({str(under.get('digest'))[:12]}), "
         f"made of {' + '.join(packs) or 'itself'}",
     ]
@@ -232,8 +234,8 @@ def _receipt_words(what: str, policy: Policy) -> str:
     return "\n".join([*lines, *(_verdict_words(row, policy if same else None) for row in rows)])
 
 
-def _entry(ledger: Ledger, what: str) -> Entry:
-    return ledger.entry(int(what) if what.isdecimal() and len(what) < 20 else what)
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _verdict_words(row: dict[str, JSON], policy: Policy | None) -> str:

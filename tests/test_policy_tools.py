@@ -140,6 +140,11 @@ def test_a_rule_a_law_and_a_receipt_are_explained(place: Path) -> None:
     assert "refused at prompt" in decision
     assert "rule 1 says review from 0.5" in decision
     assert "naked" not in decision
+    appealed = json.loads(run("review", "appeal", error["receipt"], "--json").stdout)
+    appeal = run("policy", "explain", appealed["receipt"]).stdout
+    assert "leaf 1: appeal" in appeal
+    assert f"about: {error['receipt']}" in appeal
+    assert "None" not in appeal
     ghost = run("policy", "explain", "ghost")
     assert ghost.exit_code == 2
     assert "no legal rule and no receipt" in ghost.stderr
