@@ -21,6 +21,8 @@ from sdk.pixels import Pixels, admit_pixels
 
 FRAMES = 8
 """Frames of an animation that are looked at, spread evenly."""
+_MOST_PIXELS = 4 * MAX_PIXELS
+"""Of the first frames together: to show a late one, all before it are decoded."""
 _FORMATS = (*MEDIA_TYPES, "GIF")
 
 
@@ -56,7 +58,7 @@ def _frames(data: bytes) -> Sequence[Pixels]:
             raise OutputError(
                 f"asked to look at {image.width}x{image.height} pixels; the limit is {MAX_PIXELS:,}"
             )
-        count = getattr(image, "n_frames", 1)
+        count = min(getattr(image, "n_frames", 1), _MOST_PIXELS // (image.width * image.height))
         found = []
         for frame in sorted({count * i // FRAMES for i in range(FRAMES)}):
             image.seek(frame)

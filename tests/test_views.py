@@ -86,6 +86,14 @@ def test_of_a_long_animation_some_frames_are_looked_at():
     assert len(views(data)) == FRAMES
 
 
+def test_of_large_frames_only_the_first_are_decoded(monkeypatch):
+    monkeypatch.setattr("sdk.views._MOST_PIXELS", 5 * 256 * 256)
+    frames = [sample(256, 256, seed) for seed in range(9)]
+    data = encode_frames(frames, fps=8)
+    assert len(views(data)) == 5
+    assert np.array_equal(views(data)[-1], frames[4])
+
+
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
 def test_what_is_no_picture_is_refused(data):
     with pytest.raises(OutputError):
