@@ -28,7 +28,7 @@ from .spectrum import (
     whiten,
 )
 from .surrogate import pushed, reencoded
-from .tile import Spectrum, amplitude, coefficients, draw, informed, is_low
+from .tile import Spectrum, amplitude, coefficients, draw, favoured, informed, is_low
 
 C = TypeVar("C", bound=Canvas)
 
@@ -96,7 +96,11 @@ class Embedder(Generic[C]):
         reach = np.where(is_low(), np.mean(low * self._seen), np.mean(high * self._seen))
         reach = (reach * amplitude() * self._luma.size).astype(np.float32)
         values = coefficients(self._key, self._nonce.member, self._payload)
-        values = informed(values, self._key, self._nonce, self._host, reach)
+        if self._threshold.favour:
+            favour = favoured(self._host, reach)
+            values = favour * informed(values, self._key, self._nonce, self._host, favour * reach)
+        else:
+            values = informed(values, self._key, self._nonce, self._host, reach)
         grain = max(1, self._shrunk // 2)  # from 2048 px: the finest wave is 7 grains long or more
         one, two = draw(values, self._nonce, max(TILE, math.ceil(self._pitch / grain)))
         layers = [Layer(tile=one, gain=low), Layer(tile=two, gain=high)]

@@ -18,6 +18,8 @@ SPLIT = 16
 """Carriers up to |k| = SPLIT cycles per tile form the low band, the others the high band."""
 _RANGE = (0.35, 2.2)
 """How far informed embedding may lower or raise a code bit's carriers."""
+_FAVOUR = (0.15, 3.0)
+"""How far a carrier's energy may be from its band's median, before that of all is put right."""
 
 
 def coefficients(key: Key, member: int, payload: bytes) -> Spectrum:
@@ -57,6 +59,22 @@ def informed(values: Spectrum, key: Key, nonce: Nonce, host: Spectrum, reach: Pl
     out = values.copy()
     data = values[key.data]
     out[key.data] = data.real * factors[0::2] + 1j * data.imag * factors[1::2]
+    return out
+
+
+def favoured(host: Spectrum, reach: Plane) -> Plane:
+    """Return the factors that give carriers more where less of the picture is in their way.
+
+    `host` and `reach` as of `informed`.  A carrier's energy goes as the signal to noise that one
+    of even strength would have in its ring, cut off 8 dB below and 5 dB above its band's median;
+    each band keeps its energy, (len(carriers()),).
+    """
+    waves = carriers()
+    clear = reach**2 / _ring_power(host[waves[:, 0] % TILE, waves[:, 1] % TILE])
+    out = np.empty_like(reach)
+    for band in (_low(), ~_low()):
+        energy = np.clip(clear[band] / np.median(clear[band]), *_FAVOUR)
+        out[band] = np.sqrt(energy / energy.mean())
     return out
 
 
