@@ -37,9 +37,10 @@ class Change:
     attribute: str
     group: str
     value: str
-    first: float
-    second: float
-    difference: float
+    first: float | None
+    """None where no seed has two answers; so are `second` and `difference`."""
+    second: float | None
+    difference: float | None
     low: float
     high: float
     p_differs: float
@@ -110,7 +111,18 @@ def compare_runs(
     ]
     shares = np.stack([cells_[:, :, 0].sum(1), cells_[:, 0].sum(1)], 1) / seen.n[:, None]
     rows = _changes([*kept], shares, seen, np.array(within), (level, control), is_paired=True)
-    return [replace(row, missing=gone) for row, gone in zip(rows, missing, strict=True)]
+    answered = [replace(row, missing=gone) for row, gone in zip(rows, missing, strict=True)]
+    return [*answered, *(_unanswered(key, lost[key]) for key in tables if key not in kept)]
+
+
+def _unanswered(key: tuple[str, str, str], missing: int) -> Change:
+    """A group none of whose seeds has two answers: shown, and nothing is known of it."""
+    attribute, group, value = key
+    return Change(
+        attribute=attribute, group=group, value=value, first=None, second=None, difference=None,
+        low=-1.0, high=1.0, p_differs=1.0, p_equivalent=1.0, claim=str(Claim.UNDECIDED),
+        pictures=0, paired=True, missing=missing,
+    )  # fmt: skip
 
 
 def _answer(line: Mapping[str, JSON] | None, name: str, answerer: Answerer) -> str:

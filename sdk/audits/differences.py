@@ -51,7 +51,7 @@ def rewritten_rows(rewritten: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             + (f" ({row['missing']:,} without two answers)" if row["missing"] else ""),
             percent(row["first"]),
             percent(row["second"]),
-            signed(row["difference"]),
+            "none" if row["difference"] is None else signed(row["difference"]),
             f"{signed(row['low'])} to {signed(row['high'])}",
             row["claim"],
         )

@@ -201,6 +201,11 @@ def _both(found: Mapping[str, Any] | None) -> tuple[str, str]:
 
 def changed(change: Change) -> str:
     """Return one row of a comparison as a sentence."""
+    if change.difference is None:
+        return (
+            f"{change.group}, {change.attribute}: {change.value}: none of {change.missing:,} seeds "
+            f"has two answers: {change.claim}"
+        )
     how = "McNemar" if change.paired else "Fisher"
     seen = f"{change.pictures:,} {'seeds' if change.paired else 'pictures'}"
     seen += f" and {change.missing:,} without two answers" if change.missing else ""

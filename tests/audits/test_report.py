@@ -262,6 +262,23 @@ def test_seeds_that_one_run_refused_are_said_and_prove_no_equivalence(done, tmp_
         assert "without two answers" in changed(rows[0])
 
 
+def test_a_group_without_any_seed_answered_twice_is_shown_as_undecided(done, tmp_path):
+    _, folder, answerers = done
+    again = Path(shutil.copytree(folder.path, tmp_path / "again"))
+    lines = [json.loads(line) for line in (again / LINES).read_text().splitlines()]
+    for line in lines:
+        line |= {"refused": "image"} if line["task"].startswith("00000-") else {}
+    (again / LINES).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    rows = compare_runs(folder, Folder.read(again), answerers, margin=0.5)
+    gone = [row for row in rows if row.difference is None]
+    assert len(rows) == 8
+    assert {(row.attribute, row.pictures, row.missing, row.claim) for row in gone} == {
+        ("perceived_gender", 0, 40, "undecided"), ("perceived_skin_tone", 0, 40, "undecided")
+    }  # fmt: skip
+    assert "none of 40 seeds has two answers: undecided" in changed(gone[0])
+    assert json.loads(json.dumps(gone[0].to_json(), allow_nan=False))["first"] is None
+
+
 def test_a_plan_says_what_its_pictures_can_show(done):
     _, folder, answerers = done
     cost = cost_of(folder.plan, answerers, seconds=9)
