@@ -101,8 +101,10 @@ def _placed(policy: Policy, output: Path | None) -> tuple[Policy, Path]:
     from sdk.encode import SUFFIXES
 
     if output is None:
-        suffix = SUFFIXES[policy.output.media_type]
-        return policy, Path(f"picture-{secrets.token_hex(4)}{suffix}")
+        kind = policy.output.media_type
+        if kind not in SUFFIXES:
+            raise OutputError(f"asked to write a picture as {kind}, which is for walks; give -o")
+        return policy, Path(f"picture-{secrets.token_hex(4)}{SUFFIXES[kind]}")
     known = {suffix: media_type for media_type, suffix in SUFFIXES.items()}
     known |= {".jpeg": "image/jpeg", ".tiff": "image/tiff"}
     media_type = known.get(output.suffix.lower())

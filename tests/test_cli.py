@@ -47,6 +47,15 @@ def test_without_a_name_the_file_does_not_spell_the_prompt(place: Path) -> None:
     assert "apple" not in name
 
 
+def test_a_policy_for_walks_needs_a_name_for_a_picture(place: Path) -> None:
+    (place / "film.toml").write_text(POLICY + '\n[output]\nmedia_type = "video/mp4"\n', "utf-8")
+    done = run("generate", "a red apple", "--policy", "film.toml")
+    assert done.exit_code == 1
+    assert "video/mp4, which is for walks; give -o" in done.stderr
+    done = run("generate", "a red apple", "--policy", "film.toml", "-o", "a.png")
+    assert done.exit_code == 0, done.stderr
+
+
 def test_a_refused_prompt_exits_with_6_and_leaves_a_receipt_and_no_file(place: Path) -> None:
     done = run("generate", REFUSED_PROMPT, "-o", "a.png", "--json")
     error = json.loads(done.stdout)["error"]
