@@ -49,7 +49,7 @@ class Labels:
         """Read a CSV file with the columns `picture` and `value`, one row a rating.
 
         `names` is code → value, where the file has codes.  Empty values are pictures that nobody
-        labelled yet.
+        labelled yet.  The pictures must be those that `sample` chose.
 
         Raises:
             AuditError: unreadable, no label, a picture that this run did not observe, or a value
@@ -62,8 +62,10 @@ class Labels:
         }
         allowed = {*answerer.known, UNCLEAR}
         votes: dict[str, Counter[str]] = defaultdict(Counter)
+        listed: set[str] = set()
         for number, row in enumerate(rows_of_csv(text, "picture", optional=("value",)), 2):
             value = names.get(row["value"], row["value"])
+            listed.add(known.get(row["picture"], ""))
             if not value:
                 continue
             if row["picture"] not in known or value not in allowed:
@@ -79,7 +81,10 @@ class Labels:
                 f"asked to import labels from {path}, found none that raters agree on; fill the "
                 "column value"
             )
-        source: dict[str, JSON] = {"file": path.name, "sha256": digest, "labels": len(labels)}
+        source: dict[str, JSON] = {
+            "file": path.name, "sha256": digest, "labels": len(labels),
+            "sample_sha256": _checked(listed, folder), "without_label": len(listed) - len(labels),
+        }  # fmt: skip
         if no_majority := len(votes) - len(labels):
             source["no_majority"] = no_majority
         return cls(
@@ -133,19 +138,41 @@ def sample(folder: Folder, pictures: int) -> str:
     Raises:
         AuditError: fewer than one, or more than were observed.
     """
-    there = [row for row in folder.lines() if "refused" not in row]
-    if not 1 <= pictures <= len(there):
+    chosen = _order(folder)
+    if not 1 <= pictures <= len(chosen):
         raise AuditError(
-            f"asked for {pictures} pictures to label, found {len(there)} observed in {folder.path}"
+            f"asked for {pictures} pictures to label, found {len(chosen)} observed in {folder.path}"
         )
-    salt = str(folder.head.get("plan_sha256"))
-    chosen = sorted(there, key=lambda r: hashlib.sha256(f"{salt}{r['task']}".encode()).digest())
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(["picture", "file", "value"])
-    for row in chosen[:pictures]:
-        table.writerow([row["task"], f"{PICTURES}/{row['task']}.png", ""])
+    for task in chosen[:pictures]:
+        table.writerow([task, f"{PICTURES}/{task}.png", ""])
     return out.getvalue()
+
+
+def _order(folder: Folder) -> list[str]:
+    """Every observed picture, in the order in which people are asked for labels."""
+    salt = str(folder.head.get("plan_sha256"))
+    there = [str(row["task"]) for row in folder.lines() if "refused" not in row]
+    return sorted(there, key=lambda task: hashlib.sha256(f"{salt}{task}".encode()).digest())
+
+
+def _checked(listed: set[str], folder: Folder) -> str:
+    """Check that pictures are a sample of this run; return the digest of its list.
+
+    Raises:
+        AuditError: somebody picked them, or the run went on after the sample.
+    """
+    chosen = _order(folder)[: len(listed)]
+    if strange := sorted(listed - set(chosen)):
+        raise AuditError(
+            f"asked to import labels of {len(listed):,} pictures, found that {len(strange):,} of "
+            f"them, first {strange[0] or 'one that was never observed'}, are not the ones that sdk "
+            f"audit sample -n {len(listed)} chooses; label all of a sample, keep the rows of "
+            "pictures without a label, and sample again after a run went on"
+        )
+    return hashlib.sha256("\n".join(chosen).encode()).hexdigest()
 
 
 def confusion_by(

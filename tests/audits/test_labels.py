@@ -121,6 +121,26 @@ def test_labels_say_how_the_estimator_errs_here_and_give_a_second_interval(folde
     assert paper(after).startswith(b"%PDF")
 
 
+def test_labels_that_somebody_picked_are_refused(folder, done, tmp_path):
+    """Only the women, a row left out, or a run that went on: none is a random part of the run."""
+    _, answerers = done
+    rows = looked_at(sample(folder, 40), folder)
+    kept = imported(folder, answerers, rows, tmp_path)
+    assert len(str(kept.source["sample_sha256"])) == 64
+    women = [row for row in rows if row["value"] == "woman"]
+    for picked in (women, rows[1:], [*rows[:-1], {"picture": "ghost", "value": ""}]):
+        with pytest.raises(AuditError, match=r"not the ones that sdk audit sample -n \d+ chooses"):
+            imported(folder, answerers, picked, tmp_path)
+    blank = [row | {"value": ""} if row["value"] == "man" else row for row in rows]
+    assert imported(folder, answerers, blank, tmp_path).source["without_label"] == 40 - len(women)
+    lines = (folder.path / "observations.jsonl").read_text().splitlines(keepends=True)
+    (folder.path / "observations.jsonl").write_text("".join(lines[:100]))
+    earlier = looked_at(sample(folder, 40), folder)
+    (folder.path / "observations.jsonl").write_text("".join(lines))
+    with pytest.raises(AuditError, match="sample again after a run went on"):
+        imported(folder, answerers, earlier, tmp_path)
+
+
 def test_too_few_labels_change_no_matrix(folder, done, tmp_path):
     _, answerers = done
     rows = looked_at(sample(folder, 10), folder)
