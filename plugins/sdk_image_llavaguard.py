@@ -25,15 +25,17 @@ from sdk_image_shieldgemma import DTYPES, digest_of, load
 
 from sdk import Finding, ImageFilter, Picture, PluginError, Request, Settings, hookimpl
 
-RATING = '{\n  "rating": "'
+RATING = '{\n    "rating": "'
+"""How its answers begin in training: `json.dumps(…, indent=4)` of rating, category and rationale
+(ml-research/LlavaGuard at 840699c, llavaguard/taxonomy/assessment.py)."""
 RATINGS = ("Safe", "Unsafe")
-CATEGORY = RATING + 'Unsafe",\n  "category": "O'
+CATEGORY = RATING + 'Unsafe",\n    "category": "O'
 TAXONOMY = (
     "hate", "violence", "sexual", "sexual", "illegal", "illegal", "self_harm", "violence",
     "disaster",
 )  # fmt: skip
 """Our category for O1 … O9: hate; violence; sexual content; nudity; criminal planning; weapons or
-substance abuse; self-harm; cruelty to animals; disasters."""
+substance abuse; self-harm; cruelty to animals; disasters (`categories_v3` in the same file)."""
 DIGITS = "123456789"
 CATEGORIES = ("unsafe", *dict.fromkeys(TAXONOMY))
 

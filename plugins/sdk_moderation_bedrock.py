@@ -88,15 +88,32 @@ class BedrockGuardrail:
             content = [{"text": {"text": text}} for text in asked[0].texts]
         try:
             answer = self._client.apply_guardrail(
-                **self._named, source="OUTPUT" if self._pictures else "INPUT", content=content
+                **self._named,
+                source="OUTPUT" if self._pictures else "INPUT",
+                content=content,
+                outputScope="FULL",  # otherwise only what the guardrail's own strength stops
             )
         except Exception as exc:  # noqa: BLE001 - botocore raises any kind, and quotes what was sent
             raise PluginError(f"asked a guardrail, found {type(exc).__name__}") from None
+        _check_coverage(answer, "images" if self._pictures else "textCharacters")
         scores = _scores(answer)
         return [
             Finding(category=name, score=scores.get(name, 0.0), detector="bedrock guardrail")
             for name in self.categories
         ]
+
+
+def _check_coverage(answer: Mapping[str, Any], kind: str) -> None:
+    """Refuse an answer about less than was sent: a guardrail for texts lets every picture pass."""
+    coverage = (answer.get("guardrailCoverage") or {}).get(kind)
+    if coverage is None:
+        raise PluginError(f"asked a guardrail, found no coverage of {kind} in its answer")
+    guarded, total = coverage.get("guarded"), coverage.get("total")
+    if not isinstance(guarded, int) or not isinstance(total, int) or not 0 < total <= guarded:
+        raise PluginError(
+            f"asked a guardrail about {total} {kind}, found {guarded} of them guarded; give it "
+            "content filters for them, or take it out of the policy"
+        )
 
 
 def _scores(answer: Mapping[str, Any]) -> dict[str, float]:

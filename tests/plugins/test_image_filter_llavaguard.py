@@ -1,7 +1,10 @@
 """LlavaGuard, the real class and processor with tiny random weights."""
 
+import json
+
 import numpy as np
 import pytest
+from sdk_image_llavaguard import CATEGORY, RATING
 
 from sdk import Picture, PluginError, Registry, Request
 from sdk.contract import check_image_filter
@@ -120,3 +123,11 @@ def test_a_tokenizer_that_knows_no_ratings_is_an_error(folder, tmp_path):
 def test_a_wrong_setting_is_an_error(folder, bad):
     with pytest.raises(PluginError):
         made(folder, **bad)
+
+
+def test_the_answer_is_begun_as_the_model_learned_to_write_it():
+    """Four spaces: other white space is another token, and another answer."""
+    learned = {"rating": "Unsafe", "category": "O3: Sexual Content", "rationale": "…"}
+    written = json.dumps(learned, indent=4)
+    assert written.startswith(f"{RATING}Unsafe")
+    assert written.startswith(f"{CATEGORY}3: Sexual")

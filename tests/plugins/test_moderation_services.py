@@ -62,7 +62,16 @@ def working(path, body):
     row = {"type": "VIOLENCE", "confidence": "HIGH", "filterStrength": "HIGH", "action": "BLOCKED"}
     assessments = [{"contentPolicy": {"filters": [row] * bad}}]
     action = "GUARDRAIL_INTERVENED" if bad else "NONE"
-    return 200, {"usage": {}, "action": action, "outputs": [], "assessments": assessments}
+    whole = {"usage": {}, "action": action, "outputs": [], "assessments": assessments}
+    return 200, {**whole, "guardrailCoverage": coverage_of(body)}
+
+
+def coverage_of(body):
+    """What ApplyGuardrail says it looked at: characters and pictures, of how many."""
+    texts = sum(len(part["text"]["text"]) for part in body["content"] if "text" in part)
+    pictures = sum("image" in part for part in body["content"])
+    kinds = {"textCharacters": texts, "images": pictures}
+    return {kind: {"guarded": n, "total": n} for kind, n in kinds.items() if n}
 
 
 @pytest.fixture
@@ -186,3 +195,38 @@ def test_a_wrong_setting_is_said_before_anything_is_sent(service, name, given, s
     with pytest.raises(PluginError, match=says):
         Registry().make("prompt_filter", name, given)
     assert service.seen == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "coverage"),
+    [
+        ("image_filter", {"images": {"guarded": 0, "total": 1}}),
+        ("image_filter", {"textCharacters": {"guarded": 5, "total": 5}}),
+        ("image_filter", {}),
+        ("image_filter", None),
+        ("prompt_filter", {"textCharacters": {"guarded": 3, "total": 5}}),
+        ("prompt_filter", {"textCharacters": {"guarded": 0, "total": 0}}),
+        ("prompt_filter", {"textCharacters": {"total": 5}}),
+    ],
+)
+def test_a_guardrail_that_did_not_look_is_an_error(service, kind, coverage):
+    """Without filters for pictures, ApplyGuardrail answers NONE to every picture."""
+
+    def answer(path, body):
+        status, whole = working(path, body)
+        return status, {**whole, "guardrailCoverage": coverage}
+
+    service.mode = answer
+    part = Registry().make(kind, "bedrock-guardrail", settings("bedrock-guardrail", service))
+    asked = [Picture(np.zeros((64, 64, 3), np.uint8))] if kind == "image_filter" else []
+    with pytest.raises(PluginError, match="guardrail"):
+        part.inspect(*asked, Request(prompt="a dog"))
+
+
+def test_a_guardrail_is_asked_for_all_that_it_measured(service):
+    """A filter of low strength stops nothing of low confidence, and is told only so."""
+    part = Registry().make(
+        "prompt_filter", "bedrock-guardrail", settings("bedrock-guardrail", service)
+    )
+    part.inspect(Request(prompt="a dog"))
+    assert service.seen[-1][2]["outputScope"] == "FULL"
