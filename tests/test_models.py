@@ -15,7 +15,7 @@ from sdk.policy import load
 def test_every_bundled_model_says_its_licence_and_what_it_draws():
     found = {model["name"]: model for model in bundled_models()}
     asked = {"starter", "vae", "gan", "progressive-gan", "dit", "style", "clip", "denoise"}
-    assert asked | {"colourise"} <= found.keys()
+    assert asked | {"colourise", "superres"} <= found.keys()
     assert all(model["licence"] for model in found.values())
     size = sum(f.stat().st_size for f in models_folder().rglob("*") if f.is_file())
     assert size <= 60_000_000

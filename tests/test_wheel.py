@@ -110,6 +110,7 @@ def test_the_wheel_ships_what_it_needs_and_nothing_that_others_would_overwrite(
         "sdk/models/starter/model_index.json",
         "sdk/models/starter/unet/diffusion_pytorch_model.safetensors",
         "sdk/models/style/sdk.json",
+        "sdk/models/superres/model.safetensors",
         "sdk/templates/watermark.py",
         "sdk/templates/pyproject.toml.txt",
         "sdk_prompt_lists/terms/hate.toml",

@@ -1,17 +1,16 @@
 """Enlarges drawings four times with a small network that its own trainer fits.
 
-    policy:  refiners = [{plugin = "superres", settings = {weights = "w.safetensors"}}]
-    sdk train superres --data icons --data-set side=512 --set vae=models/starter
+    policy:  refiners = [{plugin = "superres", settings = {up_to = 512}}]
+    sdk train superres --data icons --data-set side=512 \
+        --set splits=data/icons --set vae=models/starter --set share=0.12
 
-The trainer learns from pairs: a large picture, and what a small model would have drawn of it
-(shrunk, sent through the model's VAE, with a little noise on the latents), so that the network
-mends what the VAE blurs.  No weights ship: what could be trained so far is worse than Lanczos
-(docs/training/superres.md), so the default policy enlarges with `resample`.
+The trainer learns from pairs: a large picture, and the same shrunk or as a small model would have
+drawn it (shrunk, sent through the model's VAE, with a little noise on the latents), so that the
+network draws outlines anew and mends what the VAE blurs.  The bundled weights (`models/superres`)
+were fitted to emoji drawings; docs/training/superres.md has what they reach.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 
@@ -44,17 +43,26 @@ class Superres:
     policy serves small and large models; 0 sets no such bound.
 
     Raises:
-        PluginError: a setting is wrong, or the weights cannot be read.
+        PluginError: a setting is wrong, or torch is not installed.
+        BackendError: no such model, or it is damaged.
     """
 
     action = "c2pa.resized"
 
-    def __init__(self, weights: str, up_to: int = 0) -> None:
+    def __init__(self, model: str = "superres", up_to: int = 0) -> None:
         _whole("up_to", up_to, 0, MAX_SIDE)
-        from .network import load
+        try:
+            from sdk_generators.folder import loaded
 
+            from .network import Compact, Shape
+        except ImportError as exc:
+            raise PluginError(
+                f"superres: asked for the package {exc.name}, found it not installed; "
+                "pip install 'responsible-generation-sdk[generate]', or enlarge with resample"
+            ) from exc
+        found = loaded(model, {"Compact": lambda shape: Compact(Shape(**shape))}, "")
         self._up_to = up_to
-        self._network, self.weights_sha256 = load(Path(weights).expanduser())
+        self._network, self.model = found.network, found.model
 
     def refine(self, picture: Picture, request: Request, watch: Watch) -> Pixels:
         """Return (4 · H, 4 · W, 3) uint8 RGB, or the picture itself above `up_to`.
@@ -88,7 +96,7 @@ class Superres:
 
 @hookimpl
 def refiner(settings: Settings) -> Refiner:
-    """Make the refiner; settings: `weights` (file), `up_to` (pixels, 0 for no bound)."""
+    """Make the refiner; settings: `model` (a bundled name or a folder), `up_to` (0: no bound)."""
     return Superres(**settings)  # type: ignore[arg-type]
 
 

@@ -6,21 +6,24 @@ import hashlib
 import json
 import math
 import pickle
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from sdk_generators.leave import WEIGHTS, write_network
+from sdk_trainer_diffusion.precision import autocast
 
 from sdk import Dataset, Model, TrainError, Watch, write_whole
 
-from .network import SCALE, Compact
+from .network import SCALE, Compact, Shape
 from .pairs import Pairs, read_pairs
 from .recipe import Recipe
 
-WEIGHTS = "superres.safetensors"
+_INNER = slice(2 * SCALE, -2 * SCALE)
+"""No loss is taken of a crop's rim: what lies beyond is hidden there."""
 _REPORT_EVERY = 50
 _SHOWN = 8
 _DAMAGED = (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError)
@@ -32,7 +35,8 @@ class SuperresTrainer:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
-        self._network = Compact(recipe.width, recipe.depth)
+        self._shape = Shape(width=recipe.width, depth=recipe.depth)
+        self._network = Compact(self._shape).to(memory_format=torch.channels_last)
         self._optimiser = torch.optim.AdamW(
             self._network.parameters(), recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
         )
@@ -40,7 +44,7 @@ class SuperresTrainer:
         self._step = 0
 
     def train(self, dataset: Dataset, folder: Path, watch: Watch) -> Model:
-        """Fit the network; `folder/export/superres.safetensors` is what the refiner takes.
+        """Fit the network; `folder/export` is what the refiner takes.
 
         Raises:
             TrainError: the data cannot serve, the loss is not a number, or a damaged checkpoint.
@@ -60,8 +64,8 @@ class SuperresTrainer:
                 _note(folder, {"step": self._step, "loss": float(np.mean(losses[-_REPORT_EVERY:]))})
             if self._step % recipe.checkpoint_every == 0:
                 self._save(folder, pairs)
-        digest = self._save(folder, pairs)
-        (folder / "export" / "MODEL_CARD.md").write_text(self._card(summary, digest), "utf-8")
+        self._save(folder, pairs)
+        digest = self._export(folder / "export", summary)
         licences = {line.split(" | ")[1] for line in _sources(summary)}
         return Model(
             name="superres",
@@ -74,7 +78,9 @@ class SuperresTrainer:
         """One step: absolute error (Charbonnier) and the error of the edges."""
         for group in self._optimiser.param_groups:
             group["lr"] = self.recipe.rate(self._step)
-        error = self._network(small) - large
+        with autocast():
+            made = self._network(small.contiguous(memory_format=torch.channels_last))
+        error = (made.float() - large)[..., _INNER, _INNER]
         flat = (error.square() + 1e-6).sqrt().mean()
         edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
         loss = flat + 0.5 * edges
@@ -95,8 +101,8 @@ class SuperresTrainer:
                 self._average[name].lerp_(weight, 1 - keep)
         return value
 
-    def _save(self, folder: Path, pairs: Pairs) -> str:
-        """Write checkpoint, weights and sheet, each whole or not at all; return the SHA-256."""
+    def _save(self, folder: Path, pairs: Pairs) -> None:
+        """Write checkpoint and sheet, each whole or not at all."""
         state = {
             "network": self._network.state_dict(),
             "average": self._average,
@@ -104,19 +110,26 @@ class SuperresTrainer:
             "step": self._step,
         }
         write_whole(folder / "last.pt", lambda path: torch.save(state, path))
-        half = {name: w.half().contiguous() for name, w in self._average.items()}
-        shape = json.dumps({"width": self.recipe.width, "depth": self.recipe.depth})
-        target = folder / "export" / WEIGHTS
-        target.parent.mkdir(exist_ok=True)
-        about = {"network": shape}  # one key: safetensors writes several in any order
-        write_whole(target, lambda path: save_file(half, path, metadata=about))
-        self._sheet(pairs).save(folder / f"sheet-{self._step:06}.png")
-        return hashlib.sha256(target.read_bytes()).hexdigest()
+        sheet = self._sheet(pairs)
+        write_whole(folder / f"sheet-{self._step:06}.png", lambda path: sheet.save(path, "PNG"))
+
+    def _export(self, folder: Path, summary: dict[str, object]) -> str:
+        """Replace `folder` by what the refiner takes; return the SHA-256 of the weights."""
+
+        def write(new: Path) -> None:
+            new.mkdir()
+            index = {"_class_name": "Compact", **asdict(self._shape)}
+            write_network(new, index, self._average, "superres", "")
+            digest = hashlib.sha256((new / WEIGHTS).read_bytes()).hexdigest()
+            (new / "MODEL_CARD.md").write_text(self._card(summary, digest), "utf-8")
+
+        write_whole(folder, write)
+        return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
 
     @torch.no_grad()
     def _sheet(self, pairs: Pairs) -> Image.Image:
         """Rows: the small picture by Lanczos, what the network makes of it, the truth."""
-        network = Compact(self.recipe.width, self.recipe.depth)
+        network = Compact(self._shape)
         network.load_state_dict(self._average)
         source = pairs.clean if pairs.drawn is None else pairs.drawn
         chosen = np.linspace(0, len(source) - 1, min(_SHOWN, len(source))).astype(int)

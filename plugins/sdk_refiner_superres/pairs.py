@@ -82,7 +82,8 @@ def _render(
     sources: Counter[str] = Counter()
     excluded = Counter[str]()
     digest, large = hashlib.sha256(), []
-    for item in _one_of_each(dataset.items(watch), recipe.share, excluded):
+    trained = _trained(Path(recipe.splits).expanduser()) if recipe.splits else None
+    for item in _one_of_each(dataset.items(watch), recipe.share, trained, excluded):
         assert item.pixels is not None
         digest.update(item.pixels.tobytes())
         large.append(item.pixels)
@@ -111,12 +112,29 @@ def chosen(id_: str, share: float) -> bool:
     return int.from_bytes(hashlib.sha256(id_.encode()).digest()[:4]) < share * 2**32
 
 
-def _one_of_each(items: Iterator[Item], share: float, excluded: Counter[str]) -> Iterator[Item]:
+def _trained(folder: Path) -> frozenset[str]:
+    """Ids in split train of a prepared folder."""
+    try:
+        with (folder / "items.jsonl").open(encoding="utf-8") as file:
+            papers = [json.loads(line) for line in file]
+        return frozenset(str(one["id"]) for one in papers if one["split"] == "train")
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise TrainError(
+            f"asked for the splits of {folder.name}, found {type(exc).__name__}; "
+            "`splits` must be a folder that `sdk data prepare` wrote"
+        ) from exc
+
+
+def _one_of_each(
+    items: Iterator[Item], share: float, trained: frozenset[str] | None, excluded: Counter[str]
+) -> Iterator[Item]:
     seen: set[tuple[str, str]] = set()
     for item in items:
         key = (item.concept or item.id, item.labels.get("style", item.source))
         if item.excluded or item.pixels is None:
             excluded[item.excluded or "no pixels"] += 1
+        elif trained is not None and item.id not in trained:
+            excluded["not trained on"] += 1
         elif key in seen:
             excluded["another one of the same thing and style"] += 1
         elif not chosen(item.id, share):

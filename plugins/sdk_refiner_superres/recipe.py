@@ -17,16 +17,18 @@ class Recipe:
 
     vae: str = ""
     """A diffusers folder whose `vae` the small pictures go through; empty for clean ones only."""
+    splits: str = ""
+    """A folder of `sdk data prepare`: only what it trains on is used; empty for everything."""
     share: float = 1.0
     """Share of the pictures that is used, chosen by their ids: a few hundred teach enough."""
-    clean: float = 0.2
+    clean: float = 0.3
     """Share of small pictures that did not go through the VAE."""
     noise: float = 0.15
     """Most noise on the latents, in their standard deviations: a denoiser's are never exact."""
     width: int = 32
-    depth: int = 8
+    depth: int = 12
     """Channels and number of the inner convolutions."""
-    steps: int = 1500
+    steps: int = 2900
     batch: int = 16
     crop: int = 32
     """Side of the small crops."""
@@ -34,7 +36,7 @@ class Recipe:
     warmup: int = 100
     decay: float = 0.6
     """Share of the steps, at the end, over which the rate falls to 2 %."""
-    ema: float = 0.99
+    ema: float = 0.998
     checkpoint_every: int = 250
     seed: int = 0
     threads: int = 1

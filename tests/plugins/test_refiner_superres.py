@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from sdk import (
     BackendError,
@@ -29,17 +30,8 @@ TINY = {"width": 4, "depth": 1, "steps": 4, "batch": 2, "crop": 8, "share": 1.0}
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> str:
-    """What four steps leave: a network that enlarges like the nearest pixel, roughly."""
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("superres")
-    Registry().make("trainer", "superres", TINY).train(Shapes(), folder, Quiet())
-    return str(folder / "export" / "superres.safetensors")
-
-
-@pytest.fixture(scope="module")
-def refiner(weights):
-    return Registry().make("refiner", "superres", {"weights": weights})
+def refiner():
+    return Registry().make("refiner", "superres")
 
 
 def shapes(side: int) -> Image.Image:
@@ -56,14 +48,38 @@ def error(a: object, b: object) -> float:
     return float(np.abs(np.asarray(a).astype(int) - np.asarray(b)).mean())
 
 
-def test_the_refiner_keeps_the_contract(weights):
-    check_refiner("superres", {"weights": weights})
+def test_the_refiner_keeps_the_contract():
+    check_refiner("superres")
+
+
+def soft(drawing: Image.Image) -> Image.Image:
+    """As a small VAE makes them: blur of a pixel, noise of 4 levels."""
+    small = drawing.resize((128, 128), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(0.7))
+    noise = np.random.default_rng(0).normal(0, 4, (128, 128, 3))
+    return Image.fromarray((np.asarray(small) + noise).clip(0, 255).round().astype(np.uint8))
+
+
+@pytest.mark.parametrize(("spoil", "share"), [(None, 0.7), (soft, 0.85)])
+def test_drawings_come_nearer_to_the_truth_than_by_lanczos(refiner, spoil, share):
+    """Measured: .60 and .76 of the error that Lanczos leaves."""
+    drawing = shapes(2048)
+    truth = drawing.resize((512, 512), Image.Resampling.BOX)
+    small = spoil(drawing) if spoil else drawing.resize((128, 128), Image.Resampling.BOX)
+    drawn = refiner.refine(Picture(np.asarray(small)), REQUEST, Quiet())
+    lanczos = small.resize((512, 512), Image.Resampling.LANCZOS)
+    assert drawn.shape == (512, 512, 3)
+    assert error(drawn, truth) < share * error(lanczos, truth)
+
+
+def test_white_paper_stays_white_to_the_rim(refiner):
+    drawn = refiner.refine(Picture(np.full((40, 40, 3), 255, np.uint8)), REQUEST, Quiet())
+    assert drawn.min() >= 253
 
 
 def test_the_picture_stays_the_picture(refiner):
-    before = sample(128, 96)
+    before = np.asarray(shapes(512).resize((128, 128), Image.Resampling.BOX))
     grown = Picture(refiner.refine(Picture(before), REQUEST, Quiet()))
-    assert error(grown.resized(128, 96), before) < 20
+    assert error(grown.resized(128, 128), before) < 2
 
 
 def test_tiles_leave_no_seam(refiner):
@@ -80,36 +96,40 @@ def test_odd_sizes_are_enlarged(refiner, size):
     assert grown.shape == (size[1] * 4, size[0] * 4, 3)
 
 
-def test_large_pictures_pass_or_are_refused(weights):
-    small = Registry().make("refiner", "superres", {"weights": weights, "up_to": 256})
+def test_large_pictures_pass_or_are_refused(refiner):
+    small = Registry().make("refiner", "superres", {"up_to": 256})
     picture = Picture(sample(80, 64))
     assert np.shares_memory(small.refine(picture, REQUEST, Quiet()), picture.pixels)
-    free = Registry().make("refiner", "superres", {"weights": weights})
     with pytest.raises(RequestError, match="8192"):
-        free.refine(Picture(np.zeros((1, 2049, 3), np.uint8)), REQUEST, Quiet())
+        refiner.refine(Picture(np.zeros((1, 2049, 3), np.uint8)), REQUEST, Quiet())
 
 
 def test_numbers_that_are_not_finite_are_not_a_picture(refiner, monkeypatch):
     broken = torch.full((1, 3, 16, 16), float("nan"))
-    monkeypatch.setattr(refiner, "_network", type(refiner._network)(4, 1))
     monkeypatch.setattr(refiner._network, "forward", lambda small: broken)
     with pytest.raises(BackendError, match="not finite"):
         refiner.refine(Picture(sample(4, 4)), REQUEST, Quiet())
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{}, {"weights": "x", "up_to": -1}, {"weights": "x", "up_to": True}, {"weights": "nowhere"}],
-)
+@pytest.mark.parametrize("settings", [{"up_to": -1}, {"up_to": True}, {"weights": "x"}])
 def test_a_wrong_setting_is_named(settings):
     with pytest.raises(PluginError, match="superres"):
         Registry().make("refiner", "superres", settings)
 
 
-def test_damaged_weights_are_said(tmp_path: Path):
-    (tmp_path / "w.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
-    with pytest.raises(PluginError, match="trainer superres"):
-        Registry().make("refiner", "superres", {"weights": str(tmp_path / "w.safetensors")})
+def test_a_model_that_is_not_there_or_is_damaged_is_said(tmp_path: Path):
+    with pytest.raises(PluginError, match="no bundled model"):
+        Registry().make("refiner", "superres", {"model": "nowhere"})
+    (tmp_path / "model_index.json").write_text('{"_class_name": "Compact", "width": 4, "depth": 1}')
+    (tmp_path / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
+    with pytest.raises(PluginError, match="damaged"):
+        Registry().make("refiner", "superres", {"model": str(tmp_path)})
+
+
+def test_without_torch_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sdk_generators.folder", None)
+    with pytest.raises(PluginError, match=r"not installed.*\[generate\]"):
+        Registry().make("refiner", "superres")
 
 
 class Shapes:
@@ -137,10 +157,8 @@ def test_the_trainer_keeps_the_contract(tmp_path: Path):
 def test_a_run_leaves_weights_that_the_refiner_takes(tmp_path: Path):
     trainer = Registry().make("trainer", "superres", TINY | {"checkpoint_every": 2})
     model = trainer.train(Shapes(), tmp_path, Quiet())
-    used = Registry().make(
-        "refiner", "superres", {"weights": str(tmp_path / "export" / "superres.safetensors")}
-    )
-    assert used.weights_sha256 == model.sha256
+    used = Registry().make("refiner", "superres", {"model": str(tmp_path / "export")})
+    assert used.model.sha256 == model.sha256
     assert used.refine(Picture(sample(8, 8)), REQUEST, Quiet()).shape == (32, 32, 3)
     known = json.loads((tmp_path / "cache" / "pairs.json").read_text())
     assert known["pictures"] == 5
@@ -158,6 +176,17 @@ def test_a_stopped_run_goes_on_and_ends_like_an_uncut_one(tmp_path: Path):
         cut.train(Shapes(), tmp_path / "cut", StopAt(3))
     again = Registry().make("trainer", "superres", TINY | {"checkpoint_every": 2})
     assert again.train(Shapes(), tmp_path / "cut", Quiet()).sha256 == one.sha256
+
+
+def test_only_what_a_prepared_folder_trains_on_is_used(tmp_path: Path):
+    papers = [{"id": f"shapes:{n}", "split": "held-out" if n == 2 else "train"} for n in range(6)]
+    lines = "".join(json.dumps(paper) + "\n" for paper in papers)
+    (tmp_path / "items.jsonl").write_text(lines)
+    trainer = Registry().make("trainer", "superres", TINY | {"splits": str(tmp_path)})
+    trainer.train(Shapes(), tmp_path / "run", Quiet())
+    known = json.loads((tmp_path / "run" / "cache" / "pairs.json").read_text())
+    assert known["pictures"] == 4
+    assert known["excluded"]["not trained on"] == 1
 
 
 class StopAt:
@@ -178,6 +207,7 @@ class StopAt:
         ({"crop": 64}, "at least 256"),
         ({"share": 0.0}, "one size"),
         ({"vae": "nowhere"}, "diffusers folder"),
+        ({"splits": "nowhere"}, "data prepare"),
         ({"learning_rate": 1e30}, "not a number"),
     ],
 )
