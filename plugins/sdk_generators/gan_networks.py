@@ -3,9 +3,10 @@
 Generator: Liu et al. 2021 (arXiv:2101.04775), figure 3: upsampling convolutions with gated linear
 units, and skip-layer excitation, by which the 4×4 map gates the largest one.  Discriminators:
 Sauer et al. 2021 (arXiv:2111.01007), section 3: small heads on the maps of a frozen network, each
-behind a fixed random mix of channels.  Ours differ: one more head sees colours at a quarter of the
-size (the frozen network was trained to forgive tints), and every head compares what it sees with
-the words (projection, Miyato and Koyama 2018, arXiv:1802.05637).
+behind a fixed random mix of channels.  Ours differ: one more head sees the pixels themselves, 4×4
+at a time (the frozen network was trained to forgive tints, and halves the size at once, so a grid
+of single pixels once lay over every drawing and no head minded), and every head compares what it
+sees with the words (projection, Miyato and Koyama 2018, arXiv:1802.05637).
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Generator(nn.Module):
         )
         self.look = nn.Conv2d(widths[-1], widths[-1], 3, padding=1)
         self.last = nn.Conv2d(widths[-1], 12, 3, padding=1)
+        for part in (self.last.weight, self.last.bias):
+            _alike(part)
 
     def forward(self, latents: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
         """Draw."""
@@ -91,13 +94,13 @@ class Critics(nn.Module):
         super().__init__()
         self._features = (Features.shipped(),)  # in a tuple: frozen, and not in the checkpoint
         self.mixes = nn.ModuleList(_mix(WIDTHS[layer], width) for layer in _LAYERS)
-        self.heads = nn.ModuleList([Head(width) for _ in _LAYERS] + [Head(12, width)])
+        self.heads = nn.ModuleList([Head(width) for _ in _LAYERS] + [Head(48, width)])
 
     def look(self, pictures: torch.Tensor) -> list[torch.Tensor]:
         """(B, 3, side, side) -1..1 → what each head sees; nothing in it is fitted."""
         maps = self._features[0](pictures)
         seen = [mix(maps[layer]) for mix, layer in zip(self.mixes, _LAYERS, strict=True)]
-        return [*seen, F.pixel_unshuffle(F.avg_pool2d(pictures, 2), 2)]
+        return [*seen, F.pixel_unshuffle(pictures, 4)]
 
     def forward(self, seen: Sequence[torch.Tensor], *words: torch.Tensor) -> list[torch.Tensor]:
         """For each of `words`, (B, 384): (B, heads)."""
@@ -123,6 +126,13 @@ class Head(nn.Module):
         real = self.real(pooled)
         near = pooled / pooled.shape[1] ** 0.5
         return [real + (self.match(w * LOUD) * near).sum(1, keepdim=True) for w in words]
+
+
+@torch.no_grad()
+def _alike(weights: torch.Tensor | None) -> None:
+    """Let the four pixels of a block begin alike (Aitken et al. 2017, arXiv:1707.02937, ICNR)."""
+    assert weights is not None
+    weights.copy_(weights[::4].repeat_interleave(4, 0))
 
 
 def _mix(inward: int, outward: int) -> nn.Conv2d:

@@ -267,3 +267,19 @@ def test_a_step_in_mixed_precision_is_the_step_in_float32_nearly(kind: str, monk
     mixed = losses()
     monkeypatch.setattr(module, "autocast", nullcontext)
     assert mixed == pytest.approx(losses(), rel=0.05, abs=0.05)
+
+
+def test_a_grid_of_single_pixels_is_neither_drawn_at_first_nor_overlooked():
+    from sdk_generators.gan_networks import Critics, Generator, Shape
+
+    torch.manual_seed(1)
+    generator = Generator(Shape(side=32, latent=8, width=16))
+    drawn = generator(torch.randn(2, 8), torch.randn(2, 384))
+    blocks = torch.nn.functional.avg_pool2d(drawn, 2)
+    assert torch.allclose(blocks.repeat_interleave(2, 2).repeat_interleave(2, 3), drawn, atol=1e-5)
+    assert float(blocks.std()) > 0
+    flat = torch.zeros(1, 3, 32, 32)
+    grid = flat + 0.5
+    grid[..., ::2, ::2] = grid[..., 1::2, 1::2] = -0.5
+    critics = Critics()
+    assert float((critics.look(grid)[-1] - critics.look(flat)[-1]).abs().mean()) == 0.5
