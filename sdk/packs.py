@@ -16,9 +16,11 @@ The order in which parents are named changes nothing that is decided.
 from __future__ import annotations
 
 import hashlib
+import math
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date, time
 from typing import Any
 
 from pydantic import ValidationError
@@ -190,7 +192,21 @@ def _toml(text: str, name: str) -> dict[str, Any]:
             f"asked to read {name}, found {reserved[0]}: unknown key; remove it or mend its "
             "spelling"
         )
+    for key, value in own.items():
+        _check_value(value, key, name)
     return own
+
+
+def _check_value(value: object, where: str, name: str) -> None:
+    """Refuse what TOML can say and a policy's digest cannot, by the key where it stands."""
+    inner = value if isinstance(value, dict) else {}
+    inner = dict(enumerate(value)) if isinstance(value, list) else inner
+    for key, one in inner.items():
+        _check_value(one, f"{where}.{key}", name)
+    if isinstance(value, (date, time)):
+        raise PolicyError(f"asked to read {name}, found {where}: a date or time; put it in quotes")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PolicyError(f"asked to read {name}, found {where}: {value}; give a finite number")
 
 
 def _check(own: Mapping[str, Any], name: str) -> None:

@@ -83,6 +83,12 @@ class Registry:
             ) from exc
         if not isinstance(made, list):
             raise PluginError(f"plugin {name!r} wraps its own hook and answers no list; return it")
+        if not made and not getattr(manager.hook, kind).get_hookimpls():
+            makes = [k for k in PARTS if getattr(manager.hook, k).get_hookimpls()]
+            raise PluginError(
+                f"asked plugin {name!r} for a {kind}, found that it makes {' and '.join(makes)}; "
+                "name a plugin of that kind, or name it where its kind belongs"
+            )
         if len(made) != 1:
             raise PluginError(f"plugin {name!r} made {len(made)} {kind} parts, not 1")
         return made[0]

@@ -46,7 +46,10 @@ WRONG = {
     "a bound above one": (changed("block = 0.5", "block = 1.5"), "rules.0.block"),
     "a bound of text": (changed("block = 0.5", 'block = "0.5"'), "rules.0.block"),
     "a bound that is true": (changed("block = 0.5", "block = true"), "rules.0.block"),
-    "a bound that is no number": (changed("block = 0.5", "block = nan"), "not JSON"),
+    "a bound that is no number": (
+        changed("block = 0.5", "block = nan"),
+        "rules.0.block: nan; give a finite number",
+    ),
     "no bound": (changed(", block = 0.5", ""), "at least one of warn"),
     "a bound and record_only": (
         changed("block = 0.5", "block = 0.5, record_only = true"),
@@ -59,7 +62,7 @@ WRONG = {
     "a control named and waived": (TOML + 'unsafe_without = ["signer"]', "named and waived"),
     "an unknown format": (TOML + '[output]\nmedia_type = "image/bmp"', "output.media_type"),
     "settings that are no table": (changed('{ key = "k" }', "7"), "signer.settings"),
-    "a date": (changed('key = "k"', "key = 2026-11-23"), "type date"),
+    "a date": (changed('key = "k"', "key = 2026-11-23"), "signer.settings.key: a date or time"),
     "broken TOML": ("name = ", "found no TOML"),
     "binary": ("\x00\x01", "found no TOML"),
     "endless brackets": ("x = " + "[" * 5000, "found no TOML"),

@@ -83,6 +83,11 @@ def test_a_maker_that_forgets_to_return_is_refused():
         registry.make("backend", "forgets")
 
 
+def test_a_plugin_of_another_kind_says_which_it_is():
+    with pytest.raises(PluginError, match="found that it makes image_filter;"):
+        Registry().make("prompt_filter", "blank")
+
+
 def test_a_name_is_taken_once():
     registry = Registry()
     registry.add(plugin("backend", Noise), "x")

@@ -44,6 +44,8 @@ class KnownFaces:
         threshold: float = 0.0,
         least_side: int = LEAST_SIDE,
     ) -> None:
+        if not bank or not isinstance(bank, str):
+            raise PluginError("asked for known faces, found no bank; make one with enrol, give it")
         if isinstance(threshold, bool) or not isinstance(threshold, (int, float)):
             raise PluginError(f"asked for threshold {threshold!r}; give a number")
         if not 0 < threshold < 1:
@@ -53,8 +55,6 @@ class KnownFaces:
             )
         if isinstance(least_side, bool) or not isinstance(least_side, int) or least_side < 24:
             raise PluginError(f"asked for least_side {least_side!r}; give pixels, at least 24")
-        if not bank or not isinstance(bank, str):
-            raise PluginError("asked for known faces, found no bank; make one with enrol, give it")
         self.categories: Sequence[str] = (KNOWN, UNCLEAR)
         self._threshold, self._least_side = float(threshold), least_side
         self._bank = read_bank(Path(bank).expanduser())
