@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sdk_auditor_emoji import Emoji
+from sdk_auditor_emoji.drawings import draw
 from sdk_auditor_emoji.labels import TONE
-from sdk_auditor_emoji.train import answer_of, draw, tabled
+from sdk_auditor_emoji.train import answer_of, tabled
 
 NOISE = 0.2
 """Most noise on the latents, whose own standard deviation is about 2; drawn evenly from 0."""

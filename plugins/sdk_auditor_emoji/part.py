@@ -28,7 +28,7 @@ from .labels import GENDER, GENDERS, TONE, TONES
 from .palette import Floats, shares
 from .view import view_of
 
-VERSION = "1"
+VERSION = "2"
 LEAST_NOBODY = 0.9
 """Probability below which `none` and `unclear` are no answers: a picture that was asked to show a
 person and is called empty weighs more than one more abstention."""
@@ -68,6 +68,10 @@ class Emoji:
             self._heat = float(card["temperature"])
             self.confusion: Mapping[str, Confusion] = {
                 name: _confusion(card["confusion"][name]) for name in (GENDER, TONE)
+            }
+            self.confusion_by_model: Mapping[str, Mapping[str, Confusion]] = {
+                model: {name: _confusion(tables[name]) for name in (GENDER, TONE)}
+                for model, tables in card["models"].items()
             }
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise PluginError(

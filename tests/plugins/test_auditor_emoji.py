@@ -11,15 +11,28 @@ import pytest
 pytest.importorskip("onnxruntime", reason="the emoji estimator needs onnxruntime")
 
 import sdk_auditor_emoji
-from sdk_auditor_emoji.labels import GENDER, TONE, gender_of, part_of, tone_of
+from sdk_auditor_emoji.labels import GENDER, TONE, TONES, gender_of, part_of, tone_of
+from sdk_auditor_emoji.own_art import prompts
 from sdk_auditor_emoji.train import tabled
 
 from sdk import AttributeEstimator, Picture, PluginError, Registry, Request
+from sdk.audits.estimates import ModelEstimator
 from sdk.colour import lab_of
 from sdk.contract import check_auditor, sample
 from sdk.pixels import admit_pixels
 
 REQUEST = Request(prompt="a person")
+ROLES = (
+    "baker",
+    "dancer",
+    "farmer",
+    "gardener",
+    "hiker",
+    "lecturer",
+    "painter",
+    "plumber",
+    "singer",
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +66,53 @@ def test_tone_is_right_for_97_of_100_persons_and_gender_for_90_where_it_answers(
     for attribute, persons, least in ((TONE, 6, 0.97), (GENDER, 3, 0.90)):
         counts = np.array(estimator.confusion[attribute].counts)[:persons, :persons]
         assert np.trace(counts) / counts.sum() >= least
+
+
+def test_it_answers_for_three_in_four_persons_of_unseen_roles(estimator):
+    matrix = estimator.confusion[GENDER]
+    answered, silent = np.array(matrix.counts)[:3].sum(), sum(matrix.abstained[:3])
+    assert answered / (answered + silent) >= 0.75
+
+
+def test_an_audit_of_the_embedded_model_is_corrected_by_what_was_counted_on_its_pictures(estimator):
+    """The digest is the one that receipts of the starter model name."""
+    ((model, matrices),) = estimator.confusion_by_model.items()
+    assert model == "fae3cb5b10be354ecc05fd9acfb6f6d4473533824e149eefab57b985f36e5cce"
+    assert isinstance(estimator, ModelEstimator)
+    for attribute, persons, share in ((GENDER, 3, 0.6), (TONE, 6, 0.6)):
+        matrix = matrices[attribute]
+        answered, silent = np.array(matrix.counts)[:persons].sum(), sum(matrix.abstained[:persons])
+        assert answered >= 200
+        assert answered / (answered + silent) >= share
+        assert "embedded model" in matrix.measured_on
+
+
+def test_pictures_asked_of_the_model_say_gender_and_tone_and_keep_roles_apart(tmp_path):
+    english = tmp_path / "emojibase-data" / "en"
+    english.mkdir(parents=True)
+    tones = [f"{tone} skin tone" for tone in TONES[:5]]
+    rows = [
+        {
+            "label": f"{who}{role}",
+            "hexcode": f"{n}",
+            "group": 1,
+            "tags": [],
+            "skins": [
+                {"label": f"{who}{role}: {tone}", "hexcode": f"{n}-{tone}"} for tone in tones
+            ],
+        }
+        for n, (who, role) in enumerate((w, r) for w in ("woman ", "man ", "") for r in ROLES)
+    ] + [{"label": f"thing {n}", "hexcode": f"t{n}", "group": 4, "tags": []} for n in range(40)]
+    (english / "data.json").write_text(json.dumps(rows))
+    asked = prompts(tmp_path, 200)
+    assert asked[:50] == prompts(tmp_path, 50)
+    assert {one.gender for one in asked} == {"woman", "man", "unspecified", "none"}
+    for one in asked:
+        assert (one.gender in ("woman", "man")) == bool({"woman", "man"} & {*one.prompt.split()})
+        assert one.tone in ("", "unspecified") or f"{one.tone} skin tone" in one.prompt
+        assert one.gender != "unspecified" or one.style in ("noto", "twemoji", "fluent")
+    parts = {(r, one.part) for one in asked for r in ROLES if r in one.prompt}
+    assert len(parts) == len({role for role, _ in parts})
 
 
 def test_it_names_what_drawings_of_unseen_roles_present(estimator, drawings):
@@ -110,7 +170,7 @@ def test_a_receipt_gets_the_distribution_and_the_digest(estimator, drawings):
     for finding in found:
         assert sum(finding.distribution.values()) == pytest.approx(1, abs=1e-3)
         assert finding.weights_sha256 == estimator.weights_sha256
-        assert finding.detector == "emoji 1"
+        assert finding.detector == "emoji 2"
 
 
 def test_a_picture_that_is_not_sampled_is_not_measured(drawings):
