@@ -121,6 +121,7 @@ def _draw(
         (*start.findings, *end.findings),
         (*start.verdicts, *end.verdicts),
         start.commitment,
+        tuple(dict.fromkeys((*start.changed, *end.changed))),
         wordings=(wording,) * frames if start.wordings else (),
     )
     return [

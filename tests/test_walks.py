@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_parts import Bright, LowBits, Noise
+from small_parts import Bright, LowBits, Noise, Words
 
 from sdk.animation import decode_frames, encode_frames
 from sdk.credentials import Repository
@@ -130,6 +130,27 @@ def test_a_refused_prompt_at_either_end_refuses_the_walk(house):
         with pytest.raises(Refused):
             walk(studio, *ends, frames=3)
     assert "released" not in {leaf["outcome"] for leaf in house.leaves()}
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_a_rule_that_changed_the_words_of_either_end_stands_in_the_receipt(house, end):
+    class Points(Words):
+        def inspect(self, request):
+            at = request.prompt.find("Rembrandt")
+            (found,) = super().inspect(request)
+            return [replace(found, span=(at, at + 9) if at >= 0 else None)]
+
+    house.add("prompt_filter", Points("bad", ("rembrandt",)), "words")
+    change = {"replace": "an old master", "apply": True}
+    rules = [
+        {"id": "p.bad", "stage": "prompt", "category": "bad", "transform": 0.5, "rewrite": change},
+        {"id": "i.white", "stage": "image", "category": "white", "review": 0.99},
+    ]
+    ends = [ONE, OTHER]
+    ends[end] = replace(ends[end], prompt="a cat by Rembrandt")
+    walk(walking(house, rules=rules), *ends, frames=3)
+    (leaf,) = house.leaves()
+    assert leaf["changed_by"] == ["p.bad"]
 
 
 def test_a_mark_that_one_frame_lost_is_not_released(house):
