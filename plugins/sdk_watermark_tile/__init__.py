@@ -24,5 +24,5 @@ __all__ = ["TileWatermark", "detect_batch", "embed_batch", "mark_array", "waterm
 
 @hookimpl
 def watermark(settings: Settings) -> Watermark:
-    """Make the tile watermark; settings: `key`, `retired` (hex or files), `payload_bytes`."""
+    """Make the tile watermark; settings: see `TileWatermark`."""
     return TileWatermark(**settings)  # type: ignore[arg-type]

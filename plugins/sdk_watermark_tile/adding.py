@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .image import Plane
+from .loops import compiled
 
 Fixed = NDArray[np.int16]
 
@@ -47,15 +48,31 @@ def strips(
     `pitch` is the tile's period in pixels, `tile_blocks` the blocks of gain along one tile.
     """
     height, width = size
-    block = pitch / tile_blocks
-    rows = [(_Tiles(a.tile, pitch, width), _Gains(a.gain, block, width)) for a in layers]
-    for top, end in _runs(height, len(layers[0].gain), block, pitch):
+    block, blocks = pitch / tile_blocks, len(layers[0].gain)
+    layered = [(_Tiles(a.tile, pitch, width), _gains(a.gain, block, width)) for a in layers]
+    first, rest = _block_places(np.arange(height), blocks, block)
+    places = np.rint(rest * _PLACES).astype(np.int16)
+    for top, end in _runs(first, pitch):
         mark = np.full((end - top, width), MARK_UNIT // 2, np.int16)
-        for tile, gain in rows:
-            part = gain.read(top, end)
-            part *= tile.read(top, end)
-            mark += part
+        start = int(first[top])
+        for tile, gains in layered:
+            between = gains[start], gains[min(start + 1, blocks - 1)]
+            _accumulate(mark, tile.read(top, end), between, places[top:end])
         yield mark
+
+
+def _accumulate(mark: Fixed, tile: Fixed, gains: tuple[Fixed, Fixed], places: Fixed) -> None:
+    """Add the tile's rows times gains between two rows of blocks, `places` from the first on."""
+    loops = compiled()
+    if loops is not None:
+        loops.accumulate(mark, tile, gains, places)
+        return
+    start, after = gains
+    mixed: Fixed = (after - start) * places[:, None]
+    mixed += start * np.int16(_PLACES) + np.int16(_PLACES // 2)
+    mixed >>= np.int16(_PLACES.bit_length() - 1)
+    mixed *= tile
+    mark += mixed
 
 
 def add(pixels: NDArray[np.uint8], marks: Iterable[Fixed], grain: int = 1) -> NDArray[np.uint8]:
@@ -64,25 +81,40 @@ def add(pixels: NDArray[np.uint8], marks: Iterable[Fixed], grain: int = 1) -> ND
     `marks` hold half a level more than the mark, in MARK_UNIT, so that cutting off rounds.  Each
     value counts for a square of grain x grain pixels.
     """
+    out = np.empty(pixels.shape, np.uint8)
+    for _ in added(pixels, marks, grain, out):
+        pass
+    return out
+
+
+def added(
+    pixels: NDArray[np.uint8], marks: Iterable[Fixed], grain: int, out: NDArray[np.uint8]
+) -> Iterator[int]:
+    """Do what `add` does strip by strip, and yield how many rows of `out` are written."""
     height, width = pixels.shape[:2]
-    rows = pixels.reshape(height, 3 * width)
-    out = np.empty_like(rows)
+    rows, written = pixels.reshape(height, 3 * width), out.reshape(height, 3 * width)
+    loops = compiled()
+    write = _add if loops is None else loops.add
     top = 0
     for mark in marks:
-        wide = _widened((mark >> MARK_UNIT.bit_length() - 1).astype(np.int8), grain)
-        wide = wide[:, : 3 * width]
-        none = np.zeros_like(wide)  # not 0: numpy is 15 times slower with a number of one byte
-        most = ~np.maximum(wide, none).view(np.uint8)
-        least = np.negative(np.minimum(wide, none)).view(np.uint8)
-        change = wide.view(np.uint8)  # adding 256 - n takes n away
-        bottom = top + grain * len(mark)
-        for start in range(top, top + grain):
-            seen = rows[start:bottom:grain]
-            moved = np.minimum(seen, most[: len(seen)])
-            np.maximum(moved, least[: len(seen)], out=moved)
-            np.add(moved, change[: len(seen)], out=out[start:bottom:grain])
-        top = bottom
-    return out.reshape(pixels.shape)
+        here = slice(top, top + grain * len(mark))
+        write(rows[here], mark, grain, written[here])
+        top += grain * len(mark)
+        yield min(top, height)
+
+
+def _add(rows: NDArray[np.uint8], mark: Fixed, grain: int, out: NDArray[np.uint8]) -> None:
+    wide = _widened((mark >> MARK_UNIT.bit_length() - 1).astype(np.int8), grain)
+    wide = wide[:, : rows.shape[1]]
+    none = np.zeros_like(wide)  # not 0: numpy is 15 times slower with a number of one byte
+    most = ~np.maximum(wide, none).view(np.uint8)
+    least = np.negative(np.minimum(wide, none)).view(np.uint8)
+    change = wide.view(np.uint8)  # adding 256 - n takes n away
+    for start in range(grain):
+        seen = rows[start::grain]
+        moved = np.minimum(seen, most[: len(seen)])
+        np.maximum(moved, least[: len(seen)], out=moved)
+        np.add(moved, change[: len(seen)], out=out[start::grain])
 
 
 def _widened(levels: NDArray[np.int8], grain: int) -> NDArray[np.int8]:
@@ -118,8 +150,11 @@ class _Tiles:
     def __init__(self, tile: Plane, pitch: float, width: int) -> None:
         self._pitch, self._side = pitch, len(tile)
         limited = np.clip(tile, -_PEAK, _PEAK) * np.float32(TILE_UNIT)
-        self._wide = _repeated(limited, pitch, width)
-        self._whole = np.rint(self._wide).astype(np.int16)
+        if pitch == self._side:
+            whole = np.rint(limited).astype(np.int16)
+            self._whole = np.take(whole, np.arange(width), axis=1, mode="wrap")
+        else:
+            self._wide = np.ascontiguousarray(_repeated(limited, pitch, width))
 
     def read(self, top: int, end: int) -> Fixed:
         if self._pitch == self._side:
@@ -134,42 +169,27 @@ class _Tiles:
         return np.rint(mixed, out=mixed).astype(np.int16)
 
 
-class _Gains:
-    """Rows of a gain plane, interpolated linearly from blocks, in GAIN_UNIT."""
-
-    def __init__(self, blocks: Plane, block: float, width: int) -> None:
-        self._block = block
-        first, rest = _block_places(np.arange(width), blocks.shape[1], block)
-        after = np.minimum(first + 1, blocks.shape[1] - 1)
-        wide = blocks[:, first] * (1 - rest) + blocks[:, after] * rest
-        wide = np.minimum(wide, np.float32(_LARGEST)) * np.float32(GAIN_UNIT)
-        self._wide = np.rint(wide).astype(np.int16)
-
-    def read(self, top: int, end: int) -> Fixed:
-        """Rows between two rows of blocks."""
-        count = len(self._wide)
-        first, rest = _block_places(np.arange(top, end), count, self._block)
-        start, after = (self._wide[min(int(first[0]) + i, count - 1)] for i in (0, 1))
-        mixed: Fixed = (after - start) * np.rint(rest * _PLACES).astype(np.int16)[:, None]
-        mixed += start * np.int16(_PLACES) + np.int16(_PLACES // 2)
-        mixed >>= np.int16(_PLACES.bit_length() - 1)
-        return mixed
+def _gains(blocks: Plane, block: float, width: int) -> Fixed:
+    """Interpolate rows of gains linearly from blocks along x, in GAIN_UNIT."""
+    first, rest = _block_places(np.arange(width), blocks.shape[1], block)
+    after = np.minimum(first + 1, blocks.shape[1] - 1)
+    wide = blocks[:, first] * (1 - rest) + blocks[:, after] * rest
+    wide = np.minimum(wide, np.float32(_LARGEST)) * np.float32(GAIN_UNIT)
+    out: Fixed = np.rint(wide).astype(np.int16, order="C")
+    return out
 
 
-def _runs(height: int, blocks: int, block: float, pitch: float) -> Iterator[tuple[int, int]]:
+def _runs(first: NDArray[np.intp], pitch: float) -> Iterator[tuple[int, int]]:
     """Cut the rows where another row of blocks or, of a whole pitch, another tile begins."""
-    rows = np.arange(height)
-    first, _ = _block_places(rows, blocks, block)
+    rows = np.arange(len(first))
     tile = rows // int(pitch) if pitch == int(pitch) else np.zeros_like(rows)
     cuts = np.flatnonzero(np.diff(first) | np.diff(tile)) + 1
-    yield from pairwise([0, *cuts.tolist(), height])
+    yield from pairwise([0, *cuts.tolist(), len(first)])
 
 
 def _repeated(tile: Plane, pitch: float, width: int) -> Plane:
     """(side, width): the tile's rows repeated along x."""
     side = tile.shape[1]
-    if pitch == side:
-        return np.take(tile, np.arange(width), axis=1, mode="wrap")
     first, rest = _periodic_places(np.arange(width), side, pitch)
     mixed: Plane = tile[:, first] * (1 - rest) + tile[:, (first + 1) % side] * rest
     return mixed

@@ -12,8 +12,12 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .adding import Fixed, add
-from .image import Plane, row_luma
+from .adding import Fixed, added
+from .image import Plane, RowLuma, row_luma
+from .keys import DENSITIES, TILE
+
+_SHORT = TILE * DENSITIES[0]
+"""Short side of the luma that large pictures are checked by: taken while they are marked."""
 
 
 class Canvas(Protocol):
@@ -36,8 +40,9 @@ class Canvas(Protocol):
 class Host:
     """An array."""
 
-    def __init__(self, pixels: NDArray[np.uint8]) -> None:
-        self.pixels = pixels
+    def __init__(self, pixels: NDArray[np.uint8], near: Plane | None = None) -> None:
+        """Take the pixels, and their luma at short side _SHORT where it is known."""
+        self.pixels, self._near = pixels, near
         self.shape: tuple[int, int] = (pixels.shape[0], pixels.shape[1])
 
     def sample(self) -> bytes:
@@ -46,8 +51,15 @@ class Host:
 
     def near(self, short: int) -> Plane:
         """See `Canvas`."""
+        if short == _SHORT and self._near is not None:
+            return self._near
         return row_luma(self.pixels, short)
 
     def marked(self, marks: Iterable[Fixed], grain: int) -> Host:
         """See `Canvas`."""
-        return Host(add(self.pixels, marks, grain))
+        out = np.empty(self.pixels.shape, np.uint8)
+        luma = RowLuma(out, _SHORT) if grain > 1 else None
+        for bottom in added(self.pixels, marks, grain, out):
+            if luma is not None:
+                luma.upto(bottom)
+        return Host(out, None if luma is None else luma.plane())

@@ -15,9 +15,9 @@ import numpy as np
 from .adding import Layer, fixed, levels, strips
 from .canvas import Canvas
 from .coding import decode
-from .image import BLOCK, Plane, box_mean, boxes, fitted
+from .image import BLOCK, SPOT, Plane, box_mean, boxes, fitted
 from .keys import BANK, DENSITIES, TILE, Key, members
-from .residual import SPOT, residual, sensitivity
+from .residual import residual, sensitivity
 from .shape import LARGE, SMALL, headroom, visibility
 from .spectrum import (
     Lock,

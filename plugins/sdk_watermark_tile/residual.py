@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .image import Plane, box_mean
+from .image import SPOT, Plane, box_mean
+from .loops import compiled
 
 _LIMIT = np.float32(1.5)
 """Gradients are clipped here, in units of their block's mean: edges must not outvote textures."""
-SPOT = 4
-"""Side of the blocks whose gradients are compared, canonical pixels."""
 _FLOOR = 1.0
 """Gradients below one level are rounding noise."""
 
@@ -25,6 +24,9 @@ def residual(plane: Plane) -> Plane:
     counts, the letters do not.  Against a high-pass divided by local activity the pilot stands out
     8 % more in photos, 13 % more after WebP 80, and 90 % more on pages of text.
     """
+    loops = compiled()
+    if loops is not None:
+        return loops.residual(plane, loops.sensitivity(plane, _FLOOR), float(_LIMIT))
     down, right = _gradient(plane)
     size = _sensitivity(down, right)
     for step in (down, right):
@@ -39,6 +41,9 @@ def residual(plane: Plane) -> Plane:
 
 def sensitivity(plane: Plane) -> Plane:
     """Return what the detector multiplies the gradient of each block of SPOT x SPOT pixels by."""
+    loops = compiled()
+    if loops is not None:
+        return loops.sensitivity(plane, _FLOOR)
     return _sensitivity(*_gradient(plane))
 
 
