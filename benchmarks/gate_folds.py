@@ -5,7 +5,8 @@
 
 Every prompt is scored by networks that were not fitted on it or on its near-copies: those that the
 run left in `fitted/`.  Each line is one bound: the share of ordinary harmless prompts that reach
-it, then the shares of the other sources.
+it, then the shares of the other sources.  Texts are read whole and as written; sentences, spelling
+and the languages' own bounds come on top in the gate.
 """
 
 from __future__ import annotations
@@ -73,15 +74,17 @@ def main() -> None:
         "nibbler": of("nibbler", unsafe=True),
         "i2p>=70": of("i2p", unsafe=True, least=0.7),
         "contrast": of("contrast", unsafe=True),
+        "languages": of("languages", unsafe=True),
         "| overt ok": of("overt_benign", unsafe=False),
         "contrast ok": of("contrast", unsafe=False),
+        "languages ok": of("languages", unsafe=False),
         "users": of("diffusiondb", unsafe=False),
     }
-    print("ordinary  logit ", *(f"{name:>11}" for name in columns))
-    print("          n     ", *(f"{len(z):>11}" for z in columns.values()))
+    print("ordinary  logit ", *(f"{name:>12}" for name in columns))
+    print("          n     ", *(f"{len(z):>12}" for z in columns.values()))
     for share in SHARES:
         bound = threshold_at(ordinary, share)
-        cells = (f"{(z >= bound).mean():>11.3f}" for z in columns.values())
+        cells = (f"{(z >= bound).mean():>12.3f}" for z in columns.values())
         print(f"{share:>8.1%}  {bound:>5.2f} ", *cells)
 
 

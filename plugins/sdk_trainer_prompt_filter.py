@@ -33,7 +33,7 @@ class GateTrainer:
         PluginError: a setting is outside its range.
     """
 
-    def __init__(self, *, members: int = 2, epochs: int = 4) -> None:
+    def __init__(self, *, members: int = 2, epochs: int = 8) -> None:
         for name, value, top in (("members", members, 8), ("epochs", epochs, 50)):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= top:
                 raise PluginError(f"asked for {name} {value!r}; give a whole number 1..{top}")

@@ -18,9 +18,12 @@ from numpy.typing import NDArray
 
 from .encoder import Encoder, Floats
 from .examples import PLAIN, Example
+from .languages import OTHER
 from .network import HEADS, Gate
 from .restore import sentence_case
 
+REFUSED = 0.03
+"""Share of harmless prompts in a language that may reach `at_1`."""
 MARGIN = 0.75
 """Thresholds keep their promises with a quarter to spare: other groups of prompts will differ."""
 
@@ -44,7 +47,7 @@ def calibrate(
     about |= {"thresholds": bounds, "reach_at_1": _reach(p, held, bounds["at_1"])}
     about["auroc"] = _separation(p, held)
     save(target, tables, about)
-    about["language_offsets"] = _offsets(Gate(target), Encoder())
+    about["language_offsets"] = _offsets(Gate(target), Encoder(), held, logits)
     save(target, tables, about)
 
 
@@ -130,22 +133,32 @@ def _platt(logits: Floats, held: Sequence[Example], head: str) -> tuple[float, f
     return float(model.coef_[0, 0]), float(model.intercept_[0])
 
 
-def _offsets(gate: Gate, encoder: Encoder) -> dict[str, float]:
-    """What to take from the logits of a language, so that 3 % of harmless prompts are refused.
+def _offsets(
+    gate: Gate, encoder: Encoder, held: Sequence[Example], logits: Floats
+) -> dict[str, float]:
+    """What to take from the logits of a language, so that REFUSED of harmless prompts reach `at_1`.
 
-    Over the first four patterns of languages.toml at the threshold `at_1`; 0 where fewer are.
-    Taking what makes a language equal to English instead cost four of five unsafe prompts.
+    Over the first four patterns of languages.toml, and the harmless prompts of
+    contrast_languages.toml by networks that were not fitted on them.  A language's own figure
+    rests on four prompts: it counts only where it refuses fewer than that of all languages
+    together.  English needs none.
     """
     languages = tomllib.loads((files(__package__) / "languages.toml").read_text("utf-8"))
     bound = gate.logit_of(gate.thresholds["at_1"])
-    offsets = {}
+    seen: dict[str, list[float]] = {}
     for name, table in languages.items():
         texts = [sentence_case(p.format(t)) for p in table["patterns"][:4] for t in table["things"]]
         views = [encoder.encode(encoder.tokenize(text)[0]) for text in texts]
-        unsafe = gate.logits_many(np.array(views), texts)[:, 0]
-        if name != "en":
-            offsets[name] = round(max(0.0, float(np.quantile(unsafe, 0.97)) - bound), 3)
-    return offsets
+        seen[name] = [float(z) for z in gate.logits_many(np.array(views), texts)[:, 0]]
+    for example, row in zip(held, logits, strict=True):
+        if example.source == "languages" and not example.unsafe:
+            seen.setdefault(example.language, []).append(float(row[0]))
+    del seen["en"]
+    pooled = float(np.quantile([z for found in seen.values() for z in found], 1 - REFUSED))
+    offsets = {OTHER: pooled - bound}
+    for name, found in seen.items():
+        offsets[name] = max(pooled, float(np.quantile(found, 1 - REFUSED))) - bound
+    return {name: round(offset, 3) for name, offset in offsets.items()}
 
 
 def save(target: Path, tables: Mapping[str, NDArray[Any]], about: Mapping[str, object]) -> None:

@@ -79,14 +79,15 @@ def _pairs(
 def _languages(table: dict[str, Any], dice: random.Random) -> Iterable[Example]:
     unsafe_as = table.pop("unsafe_as")
     seed = dice.random()  # the same deal for every language
-    for sentences in table.values():
-        yield from _pairs(
+    for name, sentences in table.items():
+        for example in _pairs(
             sentences["harmless"],
             sentences["unsafe"],
             unsafe_as,
             "languages",
             random.Random(seed),
-        )
+        ):
+            yield replace(example, language=name)
 
 
 def _table(name: str) -> dict[str, Any]:

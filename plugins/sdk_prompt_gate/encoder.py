@@ -29,6 +29,8 @@ MAX_TOKENS = 256
 """Longer texts are read in parts of this many tokens."""
 GAP = 4
 """Empty tokens between parts in one row; the widest convolution reaches 2 to each side."""
+AT_ONCE = 32
+"""Texts that run through the encoder together."""
 EXTRA = "run: pip install 'responsible-generation-sdk[safety]'"
 _CHUNKS, _WIDTH = 17, 256
 _ORDERS = ((2, 0), (3, 1), (5, 2))
@@ -84,6 +86,10 @@ class Encoder:
             return [ids]
         inner, size = ids[1:-1], MAX_TOKENS - 2
         return [[ids[0], *inner[i : i + size], ids[-1]] for i in range(0, len(inner), size)]
+
+    def is_piece(self, word: str) -> bool:
+        """Whether the tokenizer holds a word whole, as it does with frequent ones."""
+        return len(self._tokenizer.encode(word, out_type=int, add_bos=False, add_eos=False)) == 1
 
     def encode(self, ids: Sequence[int]) -> Floats:
         """(1024,): both views of one part."""

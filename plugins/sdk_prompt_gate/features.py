@@ -10,10 +10,7 @@ import numpy as np
 
 from sdk import Watch
 
-from .encoder import WHOLE, Encoder, Floats
-
-AT_ONCE = 32
-"""Texts that run through the encoder together."""
+from .encoder import AT_ONCE, WHOLE, Encoder, Floats
 
 
 def encode(encoder: Encoder, texts: Sequence[str], cache: Path, watch: Watch) -> Floats:

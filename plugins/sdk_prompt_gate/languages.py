@@ -33,6 +33,8 @@ SMALL_WORDS = {
     "tr": "bir ve ile için içinde üzerinde olan bu çok da de",
 }
 LANGUAGES = (*SMALL_WORDS, *(name for name, _ in SCRIPTS))
+OTHER = "other"
+"""A text that is not English and in no language of LANGUAGES that can be told."""
 _LISTS = {name: frozenset(words.split()) for name, words in SMALL_WORDS.items()}
 _MARKS = {
     "de": "äöüß", "fr": "éèêàçœ", "es": "ñáíóúé", "it": "àèìòù", "pt": "ãõáéíóúç", "pl": "ąćęłńśźż",

@@ -25,7 +25,10 @@ from .encoder import Floats
 
 HEADS = ("unsafe", "sexual", "violence", "hate", "self_harm", "illegal")
 """Order of the outputs.  `unsafe` is over all, also what has no head of its own."""
-FORMAT = 2
+FORMAT = 3
+ENGLISH = 0.6
+"""A text is English from this share of words that English training prompts hold: of those prompts
+99 % and more have it, of texts in thirteen other languages 3 %."""
 Tables = Mapping[str, NDArray[Any]]
 _TOKEN = re.compile(r"[^\W_]+")
 
@@ -57,7 +60,7 @@ class Gate:
                 f"{self.about.get('format')!r} with {self.about.get('heads')!r}; train them again"
             )
         self.sha256 = hashlib.sha256(data).hexdigest()
-        self.counts = {w: int(n) for w, n in zip(words, counts, strict=True)}
+        self.counts = {w: int(n) for w, n in zip(words, counts, strict=True) if n}
         self._column = {word: i for i, word in enumerate(words)}
         self._members = members
 
@@ -68,9 +71,13 @@ class Gate:
         known = found if isinstance(found, Mapping) else {}
         return {name: float(known.get(name, 1.0)) for name in ("at_02", "at_1", "at_5")}
 
-    def logits(self, views: Floats, text: str) -> Floats:
-        """(6,) float32, uncalibrated, from the encoder's (1024,) views and the words of a text."""
-        out: Floats = self.logits_many(views[None], [text])[0]
+    def logits(self, views: Floats, texts: Sequence[str]) -> Floats:
+        """(N, 6) float32, uncalibrated and finite, from the encoder's (N, 1024) views and words.
+
+        Raises:
+            PluginError: the weights give what is no number.
+        """
+        out = self.logits_many(views, texts)
         if not np.isfinite(out).all():
             raise PluginError(
                 "asked the gate about a text, found a score that is not a finite number; "
@@ -82,11 +89,24 @@ class Gate:
         """(N, 6): half networks, half words; each is wrong elsewhere.
 
         OVERT's look-alikes, near-copies held out: words AUROC .922, networks .951, together .961.
+        Texts that are not English are judged by the networks alone: the words' AUROC there is
+        .53, the networks' .93 (208 unsafe and 442 harmless prompts in thirteen languages).
         """
         members = [self._member(f"m{i}", views) for i in range(self._members)]
-        words = np.array([self._lexical(text) for text in texts])
-        out: Floats = ((np.mean(members, axis=0) + words) / 2).astype(np.float32)
+        networks: Floats = np.mean(members, axis=0, dtype=np.float32)
+        words = np.array(
+            [
+                self._lexical(text) if self.is_english(text) else alone
+                for text, alone in zip(texts, networks, strict=True)
+            ]
+        )
+        out: Floats = ((networks + words) / 2).astype(np.float32)
         return out
+
+    def is_english(self, text: str) -> bool:
+        """Whether the word weights can read a text: most of its words are known to them."""
+        words = words_of(text)
+        return sum(word in self.counts for word in words) >= max(1.0, ENGLISH * len(words))
 
     def _member(self, name: str, views: Floats) -> Floats:
         w = self._w

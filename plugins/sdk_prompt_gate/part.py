@@ -8,19 +8,26 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
+
 from sdk import Finding, PluginError, Request
 
-from .encoder import Encoder
-from .languages import language
+from .encoder import AT_ONCE, Encoder, Floats
+from .languages import OTHER, language
 from .network import HEADS, Gate
-from .restore import Restorer, sentence_case
+from .restore import Restorer, sentence_case, sentences
+from .spelling import Speller
 
-VERSION = "2"
+VERSION = "3"
 SENTENCE_WORDS = 5
 """A piece of a negative prompt from this many words is a sentence.  Shorter ones name what the
 picture shall not have ("blood, nude, bad anatomy"): the words there mean the opposite, and the
 plugin `lists` reads them."""
 
+SENTENCE_MARGIN = 2.0
+"""A sentence of several counts for itself, less this many logits.  Measured on a fold: of unsafe
+sentences among harmless captions 68 % reach `at_1` (50 % as one text), of harmless captions in a
+row 1.3 % (0.7 %); without a margin it would be 85 and 4.8 %."""
 LIKELY = 0.3
 """A category is named in a finding's note from this probability."""
 
@@ -59,6 +66,7 @@ class GateFilter:
         self._gate = Gate(path)
         self._encoder = Encoder()
         self._restorer = Restorer(self._gate.counts)
+        self._speller = Speller(self._gate.counts, self._encoder.is_piece)
         self.categories: Sequence[str] = _named(categories)
         self.thresholds = self._gate.thresholds
         """Scores of `unsafe` that keep promises about harmless prompts, see train.py."""
@@ -74,7 +82,7 @@ class GateFilter:
     def measure(self, text: str) -> Measured:
         """Return the probabilities of one text; the worst of its parts, if it is long.
 
-        A text that looks disguised is judged without its disguise.  How it scores as it stands is
+        A text that looks disguised or misspelt is judged without.  How it scores as it stands is
         measured too, and only written down: disguised harmless texts look unsafe there (28 % of
         them in leet at a bound that 5 % of plain ones reach).
         """
@@ -82,25 +90,46 @@ class GateFilter:
             text = self._allowed.sub(" ", text)
         if not text.strip():
             return Measured(dict.fromkeys(HEADS, 0.0), "en")
-        restored = self._restorer.restore(text)
+        restored = self._repaired(self._restorer.restore(text))
         scores, tongue = self._judge(sentence_case(restored))
         if restored == text:
             return Measured(scores, tongue)
         return Measured(scores, tongue, self._judge(sentence_case(text))[0])
 
+    def _repaired(self, text: str) -> str:
+        """Without typing mistakes, where most words are English then."""
+        repaired = self._speller.repair(text)
+        return repaired if self._gate.is_english(repaired) else text
+
     def _judge(self, plain: str) -> tuple[dict[str, float], str]:
-        tongue = language(plain)
-        scores = dict.fromkeys(HEADS, 0.0)
-        for ids in self._encoder.tokenize(plain):
-            logits = self._gate.logits(self._encoder.encode(ids), plain)
-            for head, p in self._gate.probabilities(logits, tongue).items():
-                scores[head] = max(scores[head], p)
-        return scores, tongue
+        """Scores of a text as a whole, and of its sentences where it has several."""
+        tongue = self._language(plain)
+        whole = self._encoder.tokenize(plain)
+        found = self._logits(whole, [plain] * len(whole))
+        if parts := list(dict.fromkeys(map(sentence_case, sentences(plain)))):
+            firsts = [self._encoder.tokenize(part)[0] for part in parts]
+            found = np.concatenate([found, self._logits(firsts, parts) - SENTENCE_MARGIN])
+        each = [self._gate.probabilities(logits, tongue) for logits in found]
+        return {head: max(scores[head] for scores in each) for head in HEADS}, tongue
+
+    def _logits(self, ids: Sequence[Sequence[int]], texts: Sequence[str]) -> Floats:
+        """(N, 6) float32, uncalibrated; AT_ONCE texts run through the encoder together."""
+        views = [
+            self._encoder.encode_many(ids[begin : begin + AT_ONCE])
+            for begin in range(0, len(ids), AT_ONCE)
+        ]
+        return self._gate.logits(np.concatenate(views), texts)
+
+    def _language(self, plain: str) -> str:
+        if self._gate.is_english(plain):
+            return "en"
+        told = language(plain)
+        return told if told != "en" else OTHER
 
     def _worst(self, category: str, measured: Sequence[tuple[str, Measured]]) -> Finding:
         place, worst = max(measured, key=lambda found: found[1].scores[category])
         score = worst.scores[category]
-        how = ", after undoing a disguise" if worst.raw else ""
+        how = ", after undoing a disguise or misspelling" if worst.raw else ""
         both = {"raw": worst.raw[category], "normalised": score} if worst.raw else {}
         return Finding(
             category=category,

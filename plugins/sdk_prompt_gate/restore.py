@@ -15,9 +15,16 @@ from itertools import product
 from sdk import Reading, readings
 
 DISGUISED = 2
-"""Words with digits for letters from which a text is taken to be written so throughout."""
+"""Digits and signs for letters from which a text is taken to be written so throughout."""
 MAX_RUN = 400
 """Letters of one run that are segmented; a longer one is no message."""
+LEAST_WORDS = 3
+"""A sentence that is judged by itself has so many; shorter ones say too little."""
+_UNIT = re.compile(
+    r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]{2}|[^\W\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]+"
+)
+"""A word, or two letters of a script that puts no spaces between words."""
+_END = re.compile(r"(?<=[.!?])\s+|\n+|;\s+|(?<=[。！？])")
 _WORD = re.compile(r"[^\W_]+(?:[@$|€+!][^\W_]+)*|[@$][^\W_]+")
 _SIGN = re.compile(r"[0134578@$|€+!]")
 _LETTERS = tuple(str.maketrans("013457@$!|€+8", f"o{one}eastasiletb") for one in "il")
@@ -50,7 +57,7 @@ class Restorer:
     def _unsign(
         self, folded: Reading, views: Mapping[str, Reading], text: str, *, numbers: bool = False
     ) -> tuple[str, int]:
-        """Read lookalikes, digits and signs as letters where that makes a word; and of how many."""
+        """Read lookalikes, digits and signs as letters where that makes a word; and how many."""
         others = [views[kind] for kind in ("leet", "leet-l") if kind in views]
         out, at, disguised = [], 0, 0
         for word in _WORD.finditer(folded.text):
@@ -65,7 +72,7 @@ class Restorer:
                 choices = {reading.text[span] for reading in others}
                 choices |= {read.translate(table) for table in _LETTERS if numbers}
                 best = self._best(read, choices)
-                disguised += best != read
+                disguised += len(_SIGN.findall(read)) if best != read else 0
                 read = best
             out.append(read)
             at = word.end()
@@ -117,6 +124,12 @@ def sentence_case(text: str) -> str:
     """
     lower = text.strip().rstrip(".").lower()
     return lower[:1].upper() + lower[1:]
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text that has several, each of LEAST_WORDS and more."""
+    found = [part for part in _END.split(text) if len(_UNIT.findall(part)) >= LEAST_WORDS]
+    return found if len(found) > 1 else []
 
 
 def _unaccented(written: str, folded: str) -> str:

@@ -64,7 +64,7 @@ def train(
     out: Path,
     *,
     members: int = 2,
-    epochs: int = 4,
+    epochs: int = 8,
     cache: Path,
     watch: Watch,
 ) -> Path:

@@ -18,7 +18,8 @@ from sdk_prompt_gate import GateFilter
 from sdk_prompt_gate.languages import language
 from sdk_prompt_gate.network import HEADS, Gate
 from sdk_prompt_gate.part import _shipped
-from sdk_prompt_gate.restore import Restorer
+from sdk_prompt_gate.restore import Restorer, sentences
+from sdk_prompt_gate.spelling import Speller
 
 EXPLICIT = "a brutal murder scene, the mutilated corpse of a man lies in a pool of blood"
 
@@ -118,8 +119,28 @@ def test_the_name_of_a_lora_is_read(gate):
 def test_an_unsafe_sentence_is_found_at_the_end_of_a_long_prompt(gate):
     calm = "A boat lies on the lake. A dog sleeps in the sun. Children play with a ball. " * 60
     assert scores(gate, prompt=calm)["unsafe"] < gate.thresholds["at_1"]
-    found = scores(gate, prompt=calm + (EXPLICIT + ". ") * 3)
-    assert found["unsafe"] >= gate.thresholds["at_1"]
+    assert scores(gate, prompt=f"{calm}{EXPLICIT}.")["unsafe"] >= gate.thresholds["at_1"]
+
+
+def test_a_sentence_counts_less_than_the_same_text_alone(gate):
+    alone = scores(gate, prompt=EXPLICIT)["unsafe"]
+    among = scores(gate, prompt=f"A boat lies on the lake. {EXPLICIT}. A dog sleeps.")["unsafe"]
+    assert gate.thresholds["at_5"] <= among <= alone
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A dog sleeps in the sun", []),
+        ("A dog sleeps. Oil painting", []),
+        ("A dog sleeps. A cat sits on it; a hen is there", ["A dog sleeps.", "A cat sits on it",
+         "a hen is there"]),
+        ("3.5 mm lens on a table", []),
+        ("一只狗睡在阳光下。两个孩子在玩", ["一只狗睡在阳光下。", "两个孩子在玩"]),
+    ],
+)  # fmt: skip
+def test_a_text_of_several_sentences_falls_into_them(text, expected):
+    assert sentences(text) == expected
 
 
 def test_a_disguised_text_is_scored_as_it_stands_too(gate):
@@ -236,6 +257,7 @@ def test_the_language_is_told(text, expected):
         ("4 r3d 4ppl3", "a red apple"),
         ("4 red apple", "4 red apple"),
         ("7 k1ll", "7 kill"),
+        ("4 4ppl3", "a apple"),
         ("schöne Straße", "schöne Straße"),
         ("сок и хлеб", "сок и хлеб"),
     ],
@@ -243,6 +265,65 @@ def test_the_language_is_told(text, expected):
 def test_words_are_restored_by_the_vocabulary(written, read):
     known = ["kill", "the", "man", "a", "red", "apple", "girl"]
     assert Restorer(dict.fromkeys(known, 10)).restore(written) == read
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("a gilr in the gardn", "a girl in the garden"),
+        ("Gaarden", "garden"),
+        ("gerden, 8k", "garden, 8k"),
+        ("gardens", "gardens"),  # made of a known word
+        ("girling", "girling"),
+        ("glir", "glir"),  # a tokenizer's own word
+        ("Nigel", "Nigel"),  # and a name of its own
+        ("argden", "argden"),  # first letters are right
+        ("grdn", "grdn"),  # two mistakes
+        ("rarre", "rarre"),  # what was meant is rare
+        ("gil", "girl"),
+        ("gi", "gi"),
+        ("gärden", "gärden"),
+        ("g1rl", "g1rl"),
+        ("", ""),
+    ],
+)
+def test_typing_mistakes_are_undone_where_a_known_word_is_near(written, meant):
+    counts = {"girl": 900, "garden": 300, "gardez": 9, "rare": 2, "a": 99, "in": 99, "the": 99}
+    pieces = {"glir", "Nigel"}
+    assert Speller(counts, pieces.__contains__).repair(written) == meant
+
+
+def test_the_likelier_word_is_meant():
+    counts = {"cart": 10, "card": 500, "care": 400}
+    assert Speller(counts, lambda word: False).repair("carrd") == "card"
+
+
+def test_a_misspelt_text_is_scored_as_it_stands_too(gate):
+    [found] = [f for f in gate.inspect(Request(prompt="a braek of day")) if f.category == "unsafe"]
+    assert set(found.distribution) == {"raw", "normalised"}
+    assert "misspelling" in found.note
+
+
+@pytest.mark.parametrize(
+    "text", ["ein Hund läuft durch den Wald", "el perro corre por el campo", "公园里的狗"]
+)
+def test_a_text_in_another_language_is_not_respelt(gate, text):
+    assert gate._repaired(text) == text
+
+
+def test_word_weights_judge_english_only(gate, tmp_path):
+    with np.load(_shipped(), allow_pickle=False) as file:
+        louder = {"lex.bias": file["lex.bias"] + np.float16(4)}
+    loud = GateFilter(weights=changed(tmp_path, **louder))
+    foreign, english = "ein Hund läuft durch den Wald", "a dog runs through the forest"
+    assert scores(loud, prompt=foreign) == pytest.approx(scores(gate, prompt=foreign), abs=1e-6)
+    assert scores(loud, prompt=english)["unsafe"] > scores(gate, prompt=english)["unsafe"]
+
+
+def test_a_language_that_cannot_be_told_is_not_taken_for_english(gate):
+    for text in ("en hund springer genom skogen", "собака", "qzx vbn"):
+        assert gate.measure(text).language != "en"
+    assert gate.measure("a dog runs through the forest").language == "en"
 
 
 def changed(tmp_path, **tables):
@@ -270,7 +351,7 @@ def test_weights_without_a_table_are_an_error(tmp_path, table):
 
 
 def test_weights_with_other_heads_are_an_error(tmp_path):
-    about = np.array(json.dumps({"format": 2, "heads": ["unsafe"]}))
+    about = np.array(json.dumps({"format": 3, "heads": ["unsafe"]}))
     with pytest.raises(PluginError, match="heads"):
         Registry().make("prompt_filter", "gate", {"weights": changed(tmp_path, about=about)})
 
