@@ -114,8 +114,8 @@ def _mp4(frames: Sequence[Pixels], fps: int, xmp: bytes | None) -> bytes:
 _ENCODERS = {WEBP: _webp, GIF: _gif, MP4: _mp4}
 _MP4_QUALITY, _MP4_SPEED = 97, 6
 """Of libavif, 0..100 and 0 (small) to 10 (fast).  Of two drawings of 512 pixels, moving, the
-evidence of the mark fell from 10^-135 to 10^-83 at worst and no frame was weak; at quality 90 ten
-of twelve were weak (10^-24), and at speed 7 nine of twelve (10^-28), in a third of the bytes."""
+evidence of the mark fell from 10^-134 to 10^-82 at worst and no frame was weak; at quality 90 ten
+of twelve were weak (10^-23), and at speed 7 nine of twelve (10^-28), in a third of the bytes."""
 _XMP_BEFORE = b"\x21\xff\x0bXMP DataXMP"
 _XMP_AFTER = b"\x01" + bytes(range(255, -1, -1)) + b"\x00"
 """Application extension (XMP specification part 3, section 1.1.2): the packet as it is, and a
