@@ -11,11 +11,12 @@ import pytest
 pytest.importorskip("onnxruntime", reason="the emoji estimator needs onnxruntime")
 
 import sdk_auditor_emoji
+from sdk_auditor_emoji.drawings import Drawings, read_own
 from sdk_auditor_emoji.labels import GENDER, TONE, TONES, gender_of, part_of, tone_of
 from sdk_auditor_emoji.own_art import prompts
 from sdk_auditor_emoji.train import tabled
 
-from sdk import AttributeEstimator, Picture, PluginError, Registry, Request
+from sdk import AttributeEstimator, Picture, PluginError, Registry, Request, TrainError
 from sdk.audits.estimates import ModelEstimator
 from sdk.colour import lab_of
 from sdk.contract import check_auditor, sample
@@ -222,3 +223,25 @@ def test_colours_are_converted_as_the_standard_says():
 def test_an_abstention_stands_beside_the_matrix():
     table = tabled(["x", "y"], [("x", "x"), ("x", "y"), ("y", ""), ("y", "y")])
     assert table == {"labels": ["x", "y"], "counts": [[1, 1], [0, 1]], "abstained": [0, 1]}
+
+
+def test_half_of_a_batch_are_sets_that_differ_in_gender_alone(tmp_path):
+    """Of icons; what the model drew is added by weight, and training without it is refused."""
+    genders = ["woman", "man", "unspecified"] * 4 + ["none"] * 8
+    icons = Drawings(
+        pixels=np.full((20, 128, 128, 3), 255, np.uint8),
+        gender=np.array(genders),
+        tone=np.array(["dark", "dark", "dark", "light", "light", "light"] * 2 + [""] * 8),
+        part=np.array(["train"] * 20),
+        style=np.array(["noto"] * 20),
+        role=np.array(["cook"] * 6 + ["singer"] * 6 + ["thing"] * 8),
+    )
+    alone = icons.material(icons.rows("train"))
+    assert [one.tolist() for one in alone.sets] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
+    both = alone.joined(alone, 0.25)
+    assert both.weights[20:].sum() == pytest.approx(0.25 * both.weights.sum())
+    chosen = both.batch(np.random.default_rng(0))
+    assert len(chosen) == 64
+    assert [genders[i] for i in chosen[:36]] == ["woman", "man", "unspecified"] * 12
+    with pytest.raises(TrainError, match=r"sdk_auditor_emoji\.own_art"):
+        read_own(tmp_path)
