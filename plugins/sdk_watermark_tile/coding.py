@@ -12,6 +12,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +54,12 @@ def encode(payload: bytes) -> NDArray[np.int8]:
     return _convolve(np.concatenate([version, body]))
 
 
-def decode(soft: NDArray[np.float32], payload_bytes: int) -> Frame | None:
-    """Return the likeliest of the first LIST frames whose version and CRC agree, or None.
+def decode(soft: NDArray[np.float32], payload_bytes: int, frames: int = LIST) -> Frame | None:
+    """Return the likeliest of the first `frames` whose version and CRC agree, or None.
 
     `soft` is (code_length(payload_bytes),) float32; positive favours bit 0.
     """
-    for bits in likeliest(soft):
+    for bits in islice(likeliest(soft), frames):
         body = np.packbits(bits[4:]).tobytes()
         payload, check = body[:payload_bytes], body[payload_bytes:]
         version = int(np.packbits(bits[:4])[0] >> 4)

@@ -194,7 +194,7 @@ def _agreement(x: Spectrum, lock: Lock, key: Key, payload: bytes) -> float:
     if BANK[lock.member] != len(payload):
         return 0.0
     soft = read_soft(x, key, lock)
-    frame = decode(soft, len(payload))
+    frame = decode(soft, len(payload), 1)  # the detector's other four are what is left to spare
     if frame is None or frame.payload != payload:
         return 0.0
     return float((soft * (1 - 2 * frame.code_bits)).sum() / np.abs(soft).sum())

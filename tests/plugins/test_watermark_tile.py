@@ -356,6 +356,15 @@ def test_frames_beside_the_likeliest_are_tried():
     assert listed >= first + 4  # 13 to 19 on average: half a decibel
 
 
+def test_a_mark_that_only_the_list_reads_is_not_strong_enough_to_be_let_go():
+    rng = np.random.default_rng(1)
+    code = 1.0 - 2 * encode(ID)
+    for _ in range(40):
+        soft = (0.75 * code + rng.normal(size=len(code))).astype(np.float32)
+        strict = decode(soft, len(ID), 1)
+        assert (strict is not None) == bool((next(likeliest(soft)) == frame_bits(ID)).all())
+
+
 def frame_bits(payload):
     """The frame without its tail, decoded where there is no noise."""
     return next(likeliest((1 - 2 * encode(payload)).astype(np.float32)))
