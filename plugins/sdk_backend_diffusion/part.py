@@ -14,12 +14,14 @@ from .adapters import Adapters
 from .arguments import arguments, check, fitted
 from .card import describe
 from .config import Config
+from .inversion import FAMILY, invertible
 from .load import Loaded, load
 from .logs import keep_prompts_out
 from .output import keep_unmasked, pixels
 from .previews import can_show
 from .prompts import make_shareable
 from .schedulers import fresh
+from .sowing import Sow, latents
 from .stepping import private
 from .trouble import explain
 
@@ -73,6 +75,24 @@ class DiffusionBackend:
             BackendError: it could not draw now: memory, broken numbers, a fault in a library.
             Cancelled: `watch` said so; nothing half-drawn is kept.
         """
+        return self._drawn(requests, watch)
+
+    def render_sown(self, requests: Sequence[Request], sow: Sow, watch: Watch) -> Sequence[Pixels]:
+        """Like `render`, from noise that `sow` has marked, (C, H/8, W/8) float32 of each picture.
+
+        Raises:
+            RequestError, BackendError, Cancelled: as `render`; the task begins with a picture.
+        """
+        if not invertible(self._pipe):
+            raise BackendError(
+                f"asked to mark the noise of {self.model.name}, found a pipeline of another class "
+                f"than {FAMILY}; use such a model"
+            )
+        return self._drawn(requests, watch, sow)
+
+    def _drawn(
+        self, requests: Sequence[Request], watch: Watch, sow: Sow | None = None
+    ) -> Sequence[Pixels]:
         if not requests:
             return []
         first, able = requests[0], self.capabilities
@@ -80,9 +100,11 @@ class DiffusionBackend:
         check(first, able)
         pipe = self._pipeline(IMAGE if first.task == SKETCH else first.task)
         given = arguments(pipe, requests, able, self._config)
+        size = (first.width or able.width, first.height or able.height)
+        if sow is not None:
+            given["latents"] = latents(pipe, requests, given["generator"], size, sow)
         with self._adapters.using(first.loras, watch, first.steps or able.steps):
             output = self._call(pipe, given, requests, watch)
-        size = (first.width or able.width, first.height or able.height)
         return [_finished(one, first, size) for one in pixels(output, len(requests), size)]
 
     def _call(
