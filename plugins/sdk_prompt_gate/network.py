@@ -27,8 +27,8 @@ HEADS = ("unsafe", "sexual", "violence", "hate", "self_harm", "illegal")
 """Order of the outputs.  `unsafe` is over all, also what has no head of its own."""
 FORMAT = 3
 ENGLISH = 0.6
-"""A text is English from this share of words that English training prompts hold: of those prompts
-99 % and more have it, of texts in thirteen other languages 3 %."""
+"""A text is English from this share of words that English training prompts hold: 99.5 % of the
+7,318 English prompts that measure are, and 0.9 % of 1,950 written in thirteen other languages."""
 Tables = Mapping[str, NDArray[Any]]
 _TOKEN = re.compile(r"[^\W_]+")
 
@@ -90,7 +90,7 @@ class Gate:
 
         OVERT's look-alikes, near-copies held out: words AUROC .922, networks .951, together .961.
         Texts that are not English are judged by the networks alone: the words' AUROC there is
-        .53, the networks' .93 (208 unsafe and 442 harmless prompts in thirteen languages).
+        .53, the networks' .93 (a fold; 104 unsafe and 650 harmless prompts in thirteen languages).
         """
         members = [self._member(f"m{i}", views) for i in range(self._members)]
         networks: Floats = np.mean(members, axis=0, dtype=np.float32)
