@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from sdk.av1 import check_sizes
 from sdk.errors import OutputError
 
 MOST_SAMPLES = 240
@@ -97,6 +98,7 @@ def _pictures(data: bytes, media: tuple[int, int]) -> Track:
     samples = tuple(_samples(data, table))
     if not samples:
         raise ValueError("no frames; films in fragments are not read")
+    check_sizes(samples, (width, height))
     inner = [(n, data[s - 8 : e]) for n, s, e in _boxes(data, at + 78, end)]
     count = len(samples)
     ticks = tuple(islice(_ticks(data, table), count))

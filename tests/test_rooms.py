@@ -21,7 +21,7 @@ ROOMS = HOUSE / "sdk"
 PLUGINS = HOUSE / "plugins"
 
 LADDER = """
-    errors version home formats mp4 ifds colour markdown jumbf coded reading durable
+    errors version home formats av1 mp4 ifds colour markdown jumbf coded reading durable
 
     pixels tlog types reasons energy
     canonical certs keyfile models output report sealing sql_file sql_server terminal xmp
