@@ -165,7 +165,8 @@ def wrong(exc: ValidationError) -> str:
     """Say where a file is wrong without a word of what it says."""
     places: list[Any] = exc.errors(include_input=False, include_url=False, include_context=False)
     first = places[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the whole"
+    unknown = first["type"] == "extra_forbidden"  # the file's own word, perhaps a name
+    where = ".".join(str(part) for part in first["loc"][: -1 if unknown else None]) or "the whole"
     return f"{where}: {first['msg']}" + (f", and {len(places) - 1} more" if places[1:] else "")
 
 

@@ -86,7 +86,13 @@ class KnownFaces:
         ]
 
     def _compared(self, picture: Picture, face: Face) -> Finding:
-        cosines = self._rows @ self._net.embed(picture.pixels, face)
+        vector = self._net.embed(picture.pixels, face)
+        if vector.size != self._bank.width:
+            raise PluginError(
+                f"asked to compare vectors of {vector.size} numbers, found a bank of "
+                f"{self._bank.width}; enrol again"
+            )
+        cosines = self._rows @ vector
         at = int(cosines.argmax())
         cosine = float(cosines[at])
         score = score_of(cosine, self._threshold)

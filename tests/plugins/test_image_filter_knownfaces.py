@@ -22,6 +22,7 @@ import sdk_image_knownfaces.part as part
 import small_onnx
 from PIL import Image, ImageEnhance
 from sdk_image_knownfaces import enrol, read_bank, remove, spread
+from sdk_image_knownfaces.bank import packed
 from sdk_image_knownfaces.enrolment import face_finder
 from sdk_image_knownfaces.network import LAYOUTS, chip_of, similarity
 from sdk_image_knownfaces.part import score_of
@@ -274,6 +275,15 @@ def test_a_network_that_says_nothing_is_an_error_not_a_pass(given, portrait, bro
         seen(given.make(), portrait)
 
 
+def test_a_bank_of_longer_vectors_than_the_networks_is_an_error_of_ours(given, portrait):
+    bank = json.loads(given.bank.read_text("utf-8"))
+    for entry in bank["entries"]:
+        entry["vectors"] = [packed(np.eye(1, 200, dtype=np.float32)[0])]
+    given.bank.write_text(json.dumps({**bank, "width": 200}), "utf-8")
+    with pytest.raises(PluginError, match="196 numbers, found a bank of 200; enrol again"):
+        seen(given.make(), portrait)
+
+
 def test_a_network_that_wants_channels_last_sees_the_same(given, portrait):
     before, _ = seen(given.make(), portrait)
     given.weights.write_bytes(network(channels_last=True))
@@ -338,8 +348,12 @@ def strange_key(bank):
     bank["entries"][0]["address"] = NAME
 
 
+def name_as_key(bank):
+    bank["entries"][0][NAME] = 1
+
+
 @pytest.mark.parametrize(
-    "change", [break_vector, break_length, break_id, double_id, empty, strange_key]
+    "change", [break_vector, break_length, break_id, double_id, empty, strange_key, name_as_key]
 )
 def test_a_bank_that_is_not_whole_is_refused_without_quoting_it(given, change):
     bank = json.loads(given.bank.read_text("utf-8"))
