@@ -143,6 +143,8 @@ def _words(item: Review, asked: str | None) -> list[str]:
     lines += [f"  {at[:16]}  {who}: {how}" for at, who, how in item.votes]
     if asked is not None:
         lines.append(f"asked: {asked}")
+    if about.worded_by:
+        lines.append(f"judged in the words of {', '.join(about.worded_by)}")
     if item.status == "approved" and item.kind == "review":
         lines.append(
             f"used by call {item.used_by}"

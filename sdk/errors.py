@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sdk.phases import Released
+    from sdk.request import Request
     from sdk.types import Finding, Verdict
 
 
@@ -66,6 +67,10 @@ class Refused(SDKError):
         """Every verdict of the stage, those that allow as well."""
         self.findings: tuple[Finding, ...] = ()
         """What was measured; spans point into the request."""
+        self.judged: Request | None = None
+        """What was judged: in other words than asked for, where a rewriter or a rule chose them."""
+        self.worded_by: tuple[str, ...] = ()
+        """Rewriters and their modifiers that chose the words, such as `balance: woman`."""
         self.review = ""
         """Id in the review queue, where a person was asked."""
         self.offer = ""

@@ -278,7 +278,7 @@ class Studio:
             judged = self._second_look.lifted(stage, judged, request, picture)
         if not judged.allows and (asks or not waived):
             refusal = Refused(stage, judged.verdicts)
-            refusal.findings = judged.findings
+            refusal.findings, refusal.judged = judged.findings, request
             raise refusal
         return judged
 

@@ -31,6 +31,8 @@ class About:
     votes: int
     """How many people must approve."""
     valid_days: int
+    worded_by: tuple[str, ...] = ()
+    """Rewriters and their modifiers that changed the words which an approval is good for."""
 
     def as_json(self) -> dict[str, JSON]:
         """Return it as it is stored and shown."""
@@ -47,6 +49,7 @@ class About:
             "personal": self.personal,
             "votes": self.votes,
             "valid_days": self.valid_days,
+            "worded_by": list(self.worded_by),
         }
 
 

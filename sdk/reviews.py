@@ -271,6 +271,7 @@ def _review(row: Sequence[object], votes: tuple[tuple[str, str, str], ...]) -> R
     try:
         about = json.loads(str(row[4]))
         lists = {key: tuple(about[key]) for key in ("rules", "categories")}
+        lists["worded_by"] = tuple(about.get("worded_by", ()))  # older ones have none
         told = About(**{**about, **lists})
     except (ValueError, TypeError, KeyError) as exc:
         raise ReviewError(f"read review {row[0]}: it was changed; restore a backup") from exc

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from sdk.asking import question, within
 from sdk.decide import Judgement
-from sdk.errors import PluginError
+from sdk.errors import PluginError, Refused
 from sdk.hookspecs import Rewriter
 from sdk.parts import Named
 from sdk.phases import Wording
@@ -50,7 +50,7 @@ def screened(
     known: dict[str, Admission] = {}
     for wording in worded:
         if wording.request.prompt not in known:
-            known[wording.request.prompt] = allowed(wording.request)
+            known[wording.request.prompt] = _told(wording, allowed)
     each = list(known.values())
     return Admission(
         replace(each[0].request, seed=request.seed, count=request.count),
@@ -61,6 +61,14 @@ def screened(
         tuple(dict.fromkeys(rule for one in each for rule in one.changed)),
         tuple(Wording(known[w.request.prompt].request, w.by) for w in worded),
     )
+
+
+def _told(wording: Wording, allowed: Callable[[Request], Admission]) -> Admission:
+    try:
+        return allowed(wording.request)
+    except Refused as refusal:
+        refusal.worded_by = wording.by  # a person who is asked sees whose words they are
+        raise
 
 
 def _worded(rewriters: Sequence[Named[Rewriter]], request: Request, index: int) -> Wording:

@@ -118,11 +118,15 @@ class SecondLook:
             personal=admitted.commitment or "",
             votes=self._policy.review.votes,
             valid_days=self._policy.review.valid_days,
+            worded_by=refusal.worded_by,
         )
         kept = picture if self._policy.review.keep_picture else None
         with self._opened() as reviews:
             refusal.review = reviews.add(
-                about, _matter(request), receipt=refusal.receipt, picture=_copy(kept)
+                about,
+                _matter(refusal.judged or request),
+                receipt=refusal.receipt,
+                picture=_copy(kept),
             )
 
 

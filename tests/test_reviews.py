@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +19,7 @@ from sdk.errors import Refused, RequestError, ReviewError
 from sdk.pipeline import Studio
 from sdk.request import Request
 from sdk.reviews import Reviews
+from sdk.types import Worded
 
 RULES = [
     {"id": "p.bad", "stage": "prompt", "category": "bad", "review": 0.5},
@@ -80,6 +83,40 @@ def test_an_approved_request_is_released_once_with_every_control_run(house, queu
     with pytest.raises(ReviewError, match="it was used"):
         drawing.generate(again)
     assert house.leaves()[-1]["outcome"] == "failed"
+
+
+class Weather:
+    """Says what light there is, by the seed."""
+
+    modifiers = ("day", "night")
+
+    def reword(self, request):
+        word = self.modifiers[request.seed % 2]
+        return Worded(prompt=f"{request.prompt} by {word}", modifier=word)
+
+
+def test_reworded_words_can_be_approved_and_no_others_with_them(house, queue, monkeypatch):
+    house.add("rewriter", Weather(), "weather")
+    drawing = studio(house, rewriters=[{"plugin": "weather"}])
+    id_ = refused(drawing, BAD).review
+    item = queue.vote(id_, "approve", "anna", house.ledger)
+    assert item.about.worded_by == ("weather: night",)
+    again = replace(BAD, approvals=(id_,))
+    monkeypatch.setattr(Weather, "modifiers", ("night", "day"))
+    with pytest.raises(ReviewError, match="another request"):
+        drawing.generate(again)
+    monkeypatch.undo()
+    assert queue.item(id_).used_by == ""
+    assert drawing.generate(again).call == queue.item(id_).used_by
+
+
+def test_an_item_from_before_rewriters_is_still_read(house, queue):
+    id_ = refused(studio(house), BAD).review
+    told = queue.item(id_).about.as_json()
+    assert told.pop("worded_by") == []
+    with closing(sqlite3.connect(house.home / "reviews.db")) as database, database:
+        database.execute("UPDATE reviews SET about = ?", (json.dumps(told),))
+    assert queue.item(id_).about.worded_by == ()
 
 
 def test_an_approval_is_good_for_nothing_but_the_very_request(house, queue):
