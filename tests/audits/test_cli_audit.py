@@ -137,7 +137,7 @@ def test_a_report_of_a_run_is_written_and_computed_again(audited):
         (["run", "none.toml"], "check the file"),
         (["run", "plan.toml", "--mitigate", "ghost"], "no plugin 'ghost' is installed"),
         (["run", "plan.toml", "--mitigate", "a/b"], "asked for rewriter 'a/b'"),
-        (["run", "plan.toml", "--mitigate", "reader"], "made 0 rewriter parts"),
+        (["run", "plan.toml", "--mitigate", "reader"], "found that it makes backend and auditor"),
         (["run", "plan.toml", "--mitigate", "balance", "--set", "words=3"], "asked to balance 3"),
         (["run", "plan.toml", "--set", "words=3"], "found no --mitigate"),
         (["run", "plan.toml", "--folder", "policy.toml"], "asked to run in policy.toml"),
