@@ -103,7 +103,7 @@ def compare_runs(
         raise AuditError("asked to compare two runs, found no seed with two answers; draw some")
     cells_ = np.array([*kept.values()])
     seen = paired(cells_, level)
-    reach = np.array([margin * _sharpness(answerers[name].confusion) for name, _, _ in kept])
+    reach = np.array([margin * _least_sharp(answerers[name]) for name, _, _ in kept])
     missing = [lost[key] for key in kept]
     within = [
         float(p_within(table, m, gone)) if m > 0 else 1.0
@@ -187,6 +187,11 @@ def _sharpness(confusion: Sequence[Sequence[int]]) -> float:
         return 0.0
     right = [row[i] for i, row in enumerate(confusion)]
     return float(max(0.0, wilson(right, [sum(row) for row in confusion]).low.sum() - 1))
+
+
+def _least_sharp(answerer: Answerer) -> float:
+    """Of every matrix that may be the right one: two runs may be of two models."""
+    return min(map(_sharpness, (answerer.confusion, *answerer.of_models)))
 
 
 def _changes(

@@ -31,6 +31,8 @@ class Answerer:
     """What is counted: the listed values and others that were validated; `none` never needs to."""
     confusion: tuple[tuple[int, ...], ...]
     """Over `values`; empty where the estimator was not validated for this attribute."""
+    of_models: tuple[tuple[tuple[int, ...], ...], ...] = ()
+    """Those of certain models, where nobody said which one drew: it may be any of them."""
     source: dict[str, JSON]
     """Name, version, licence, digest, domain and validation, for the report."""
 
@@ -98,9 +100,7 @@ def _answerer(attribute: Attribute, plugin: str, one: AttributeEstimator, model:
     values = known
     rows: tuple[tuple[int, ...], ...] = ()
     if matrix is not None:
-        at = _told_apart(matrix)
-        values = tuple(matrix.labels[i] for i in at)
-        rows = tuple(tuple(matrix.counts[i][j] for j in at) for i in at)
+        values, rows = _rows(matrix)
         if missing := [value for value in attribute.among if value not in values]:
             raise AuditError(
                 f"asked for shares of {attribute.name} among {', '.join(missing)}, found that "
@@ -125,6 +125,7 @@ def _answerer(attribute: Attribute, plugin: str, one: AttributeEstimator, model:
         known=known,
         values=values,
         confusion=rows,
+        of_models=() if model else _of_models(attribute, one),
         source=source,
     )
 
@@ -137,13 +138,31 @@ def _matrix(
     That of the audited model goes before that of the whole domain, where it knows every listed
     value.
     """
-    own = one.confusion_by_model.get(model, {}) if isinstance(one, ModelEstimator) else {}
-    matrix = own.get(attribute.name)
-    if matrix and set(attribute.among) <= {matrix.labels[i] for i in _told_apart(matrix)}:
-        return matrix, model
-    return one.confusion.get(attribute.name), ""
+    matrix = _by_model(attribute, one).get(model)
+    return (one.confusion.get(attribute.name), "") if matrix is None else (matrix, model)
 
 
-def _told_apart(matrix: Confusion) -> list[int]:
-    """Which values are in the model: one that is never answered rightly cannot be told apart."""
-    return [i for i, row in enumerate(matrix.counts) if row[i]]
+def _by_model(attribute: Attribute, one: AttributeEstimator) -> dict[str, Confusion]:
+    """Model → its matrix of an attribute, where that knows every listed value."""
+    if not isinstance(one, ModelEstimator):
+        return {}
+    found = {
+        model: known[attribute.name]
+        for model, known in one.confusion_by_model.items()
+        if attribute.name in known
+    }
+    listed = set(attribute.among)
+    return {model: matrix for model, matrix in found.items() if listed <= {*_rows(matrix)[0]}}
+
+
+def _of_models(
+    attribute: Attribute, one: AttributeEstimator
+) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    return tuple(_rows(matrix)[1] for matrix in _by_model(attribute, one).values())
+
+
+def _rows(matrix: Confusion) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:
+    """Values and counts; a value that is never answered rightly cannot be told apart, and goes."""
+    at = [i for i, row in enumerate(matrix.counts) if row[i]]
+    rows = tuple(tuple(matrix.counts[i][j] for j in at) for i in at)
+    return tuple(matrix.labels[i] for i in at), rows

@@ -89,6 +89,25 @@ def test_the_audit_of_a_model_is_corrected_by_errors_counted_on_that_model(done,
         assert ("200 of that model. That is the audited model itself." in said) == (model == "abc")
 
 
+def test_runs_of_an_unnamed_model_are_equivalent_only_with_every_matrix_it_may_have(
+    done, monkeypatch
+):
+    """`sdk audit compare` does not know who drew; the report of the run does."""
+    house, folder, _ = done
+
+    def claims(model):
+        answerers = estimators_of(folder.plan, house.registry, model)
+        rows = compare_runs(folder, folder, answerers, margin=0.25)
+        return {row.claim for row in rows if row.attribute == "perceived_gender"}
+
+    assert claims("") == {"equivalent"}
+    there = _errors(("woman", "man"), ((52, 48), (48, 52)), "200 of that model")
+    known = {"abc": {"perceived_gender": there}}
+    monkeypatch.setattr(small.Reader, "confusion_by_model", known, raising=False)
+    assert claims("") == claims("abc") == {"undecided"}
+    assert claims("other") == {"equivalent"}
+
+
 def _errors(labels, counts, measured_on):
     return Confusion(labels=labels, counts=counts, measured_on=measured_on)
 
@@ -192,6 +211,27 @@ def test_a_receipt_that_the_ledger_does_not_hold_is_no_evidence(done, tmp_path):
     (copy / "observations.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
     with pytest.raises(AuditError, match="2 observations whose receipt"):
         attested(Folder.read(copy), house.ledger)
+
+
+def test_answers_that_are_not_those_of_their_receipts_are_not_reported(done, tmp_path):
+    """Changed, left out, or counted twice."""
+    house, folder, _ = done
+    kept = [json.loads(line) for line in (folder.path / LINES).read_text().splitlines()]
+    at = next(i for i, row in enumerate(kept) if row["values"]["perceived_gender"].get("value"))
+    said = kept[at]["values"]["perceived_gender"]["value"]
+    other = {"value": "man" if said == "woman" else "woman", "probability": 1.0}
+    changes = (
+        ({"values": {**kept[at]["values"], "perceived_gender": other}}, "with other answers than"),
+        ({"values": {}}, "with other answers than"),
+        ({k: v for k, v in kept[at - 1].items() if k != "task"}, "1 observations whose receipt"),
+    )
+    for number, (change, words) in enumerate(changes):
+        copy = tmp_path / str(number)
+        shutil.copytree(folder.path, copy)
+        rows = [*kept[:at], {**kept[at], **change}, *kept[at + 1 :]]
+        (copy / LINES).write_text("".join(json.dumps(row) + "\n" for row in rows))
+        with pytest.raises(AuditError, match=words):
+            attested(Folder.read(copy), house.ledger)
 
 
 def test_the_page_runs_nothing_loads_nothing_and_shows_hostile_names_as_text(report):
