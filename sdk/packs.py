@@ -192,8 +192,11 @@ def _toml(text: str, name: str) -> dict[str, Any]:
             f"asked to read {name}, found {reserved[0]}: unknown key; remove it or mend its "
             "spelling"
         )
-    for key, value in own.items():
-        _check_value(value, key, name)
+    try:
+        for key, value in own.items():
+            _check_value(value, key, name)
+    except RecursionError as exc:
+        raise PolicyError(f"asked to read {name}, found tables too deep in tables") from exc
     return own
 
 

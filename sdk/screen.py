@@ -139,7 +139,8 @@ class Screen:
         """Judge a line's `prompt` or `text`, and `negative_prompt`; one without is an ERROR."""
         if not isinstance(line, dict) or not isinstance(line.get("prompt", line.get("text")), str):
             return Screened(None, "found no object with a text under prompt or text")
-        negative = line.get("negative_prompt") or ""
+        given = line.get("negative_prompt")
+        negative = "" if given is None else given
         if not isinstance(negative, str):
             return Screened(None, "found a negative_prompt that is no text")
         return self.judge(str(line.get("prompt", line.get("text"))), negative)

@@ -62,6 +62,7 @@ WRONG = {
     "a control named and waived": (TOML + 'unsafe_without = ["signer"]', "named and waived"),
     "an unknown format": (TOML + '[output]\nmedia_type = "image/bmp"', "output.media_type"),
     "settings that are no table": (changed('{ key = "k" }', "7"), "signer.settings"),
+    "tables without end": (".".join("a" * 3000) + " = 1", "tables too deep in tables"),
     "a date": (changed('key = "k"', "key = 2026-11-23"), "signer.settings.key: a date or time"),
     "broken TOML": ("name = ", "found no TOML"),
     "binary": ("\x00\x01", "found no TOML"),

@@ -165,12 +165,21 @@ def test_a_line_that_cannot_be_read_is_an_error_of_that_line_alone(place):  # no
         b"[" * 200_000,
         b'{"prompt": "a cat", "negative_prompt": 7}',
         b'{"prompt": 5}',
-        b'{"text": "a dog"}',
+        b'{"text": "a dog", "negative_prompt": null}',
+        b'{"prompt": "a cat", "negative_prompt": 0}',
+        b'{"prompt": "a cat", "negative_prompt": []}',
     ]
     (place / "p.jsonl").write_bytes(b"\n".join(whole) + b"\n")
     done = run("screen", "--file", "p.jsonl", "--policy", "noise.toml")
     found = {line["line"]: line["decision"] for line in lines_of(done)}
-    assert found == {1: "allow", 3: "error", 4: "error", 5: "error", 6: "error", 7: "allow"}
+    assert found == {
+        1: "allow",
+        3: "error",
+        4: "error",
+        5: "error",
+        6: "error",
+        7: "allow",
+    } | dict.fromkeys((8, 9), "error")
     assert done.exit_code == 6
 
 
