@@ -123,12 +123,18 @@ def test_a_report_of_a_run_is_written_and_computed_again(audited):
     assert spent["assumptions"]
     assert spent["quality"] in ("measured", "partly measured", "assumed")
     assert "J a picture" in (home / "nurse.html").read_text()
-    line = (home / "a-nurse" / "observations.jsonl").read_text()
-    (home / "a-nurse" / "observations.jsonl").write_text(line.replace('"woman"', '"man"', 1))
-    refused = sdk("audit", "verify", "nurse.json", "--run", "a-nurse")
-    (home / "a-nurse" / "observations.jsonl").write_text(line)
-    assert refused.exit_code == 1
-    assert "found other results" in refused.output
+    changes = (
+        ("observations.jsonl", '"woman"', '"man"', "with other answers than their receipts"),
+        ("energy.jsonl", '"drawn": 16', '"drawn": 8', "found other results"),
+    )
+    for name, old, new, words in changes:
+        kept = (home / "a-nurse" / name).read_text()
+        assert old in kept
+        (home / "a-nurse" / name).write_text(kept.replace(old, new, 1))
+        refused = sdk("audit", "verify", "nurse.json", "--run", "a-nurse")
+        (home / "a-nurse" / name).write_text(kept)
+        assert refused.exit_code == 1
+        assert words in refused.output
 
 
 @pytest.mark.parametrize(
