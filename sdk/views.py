@@ -49,8 +49,8 @@ def views(data: bytes) -> Sequence[Pixels]:
 def _frames(data: bytes) -> Sequence[Pixels]:
     from PIL import Image
 
-    if media_type_of(data[:HEAD_BYTES]) in ("video/mp4", "video/quicktime"):
-        data = write_sequence(read_track(data))
+    if _is_film(data):
+        data = write_sequence(read_track(data))  # which looks at the sizes of its frames
     if bloated(data):
         raise OutputError("asked to look at a picture whose tags claim more bytes than it has")
     with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
@@ -58,7 +58,10 @@ def _frames(data: bytes) -> Sequence[Pixels]:
             raise OutputError(
                 f"asked to look at {image.width}x{image.height} pixels; the limit is {MAX_PIXELS:,}"
             )
-        count = min(getattr(image, "n_frames", 1), _MOST_PIXELS // (image.width * image.height))
+        count = getattr(image, "n_frames", 1)
+        if image.format == "AVIF" and count > 1 and not _is_film(data):
+            raise OutputError("asked to look at an AVIF sequence, found that its brand is not avis")
+        count = min(count, _MOST_PIXELS // (image.width * image.height))
         found = []
         for frame in sorted({count * i // FRAMES for i in range(FRAMES)}):
             image.seek(frame)
@@ -67,6 +70,13 @@ def _frames(data: bytes) -> Sequence[Pixels]:
                 raise OutputError("asked to look at a picture whose tags claim more than it has")
             found.append(admit_pixels(_shown(image)))
         return tuple(found)
+
+
+def _is_film(data: bytes) -> bool:
+    """Whether there are frames of AV1; an AVIF file of this brand holds a film (1.1.0, 6.3)."""
+    return data[4:12] == b"ftypavis" or media_type_of(data[:HEAD_BYTES]) in (
+        "video/mp4", "video/quicktime",
+    )  # fmt: skip
 
 
 def _shown(image: object) -> Pixels:

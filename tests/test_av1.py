@@ -9,7 +9,7 @@ from PIL import Image
 
 from sdk.av1 import check_sizes
 from sdk.errors import OutputError
-from sdk.mp4 import Track, read_track, write_mp4
+from sdk.mp4 import MOST_SAMPLES, Track, read_track, write_mp4, write_sequence
 from sdk.views import views
 
 
@@ -65,6 +65,21 @@ def test_a_film_of_large_frames_that_claims_small_ones_is_not_decoded():
         read_track(made)
     with pytest.raises(OutputError, match="coded as 320x192"):
         views(made)
+
+
+def test_an_avif_sequence_is_looked_at_like_a_film():
+    whole = track()
+    assert len(views(write_sequence(whole))) == 2
+    with pytest.raises(OutputError, match="coded as 320x192 in a film of 64x64"):
+        views(write_sequence(replace(whole, width=64, height=64)))
+    for brand in (b"avif", b"msf1", b"mif1", b"avio"):
+        with pytest.raises(OutputError, match=r"brand is not avis|found no picture"):
+            views(write_sequence(whole).replace(b"ftypavis", b"ftyp" + brand, 1))
+    many = MOST_SAMPLES + 1
+    samples, ticks = (whole.samples[0],) * many, (40,) * many
+    long = replace(whole, samples=samples, ticks=ticks, alone=tuple(range(1, many + 1)))
+    sizes = replace(long, samples=(*samples[:-1], track(640, 192).samples[0]))
+    assert len(views(write_sequence(sizes))) == 8  # the last is never reached
 
 
 def test_a_later_frame_with_a_header_of_its_own_is_looked_at_too():
