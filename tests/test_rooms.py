@@ -68,7 +68,7 @@ WINGS: dict[str, str] = {
         counting intervals plain inversion multiple powered paired independent distances shrinkage
         agreement sizes statements joint tally tables plans estimating
         folder running targets gathering results labels labelled limits compare subject twins
-        assembling signing binding plots wording differences
+        assembling signing binding plots proof wording differences
         page paper samples writing costs
     """,
     "server": """

@@ -5,9 +5,54 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sdk.audits.plots import Line
 from sdk.audits.wording import percent, points, signed
 
 PAIR_HEAD = ("Prompts", "Group", "Value", "Seeds", "Difference", "Interval", "Claim")
+
+
+def pair_says(margin: float) -> str:
+    """Return how the prompts of one seed are compared."""
+    return (
+        "Each difference is the share with the first prompt minus the share with the second, in "
+        f"percentage points of the answers, over pictures of the same seeds; margin ±"
+        f"{points(margin)}."
+    )
+
+
+def pair_lines(results: Mapping[str, Any]) -> dict[str, list[Line]]:
+    """Return attribute and value → the lines of its plot; what no seed answers has none."""
+    found: dict[str, list[Line]] = {}
+    for pair in results["pairs"]:
+        if pair["difference"] is not None:
+            prompts = f"{pair['first'] or '(none)'} - {pair['second'] or '(none)'}"
+            label = prompts if pair["group"] == "all" else f"{pair['group']}: {prompts}"
+            found.setdefault(_shown(pair), []).append(_line(label, pair))
+    return found
+
+
+def rewritten_lines(rewritten: Mapping[str, Any]) -> dict[str, list[Line]]:
+    """Return attribute and value → the lines of its plot; what no seed answers has none."""
+    found: dict[str, list[Line]] = {}
+    for row in rewritten["changes"]:
+        if row["difference"] is not None:
+            found.setdefault(_shown(row), []).append(_line(row["group"], row))
+    return found
+
+
+def _line(label: str, row: Mapping[str, Any]) -> Line:
+    return Line(
+        label=label,
+        low=row["low"],
+        high=row["high"],
+        estimate=row["difference"],
+        target=0.0,
+        claim=row["claim"],
+    )
+
+
+def _shown(row: Mapping[str, Any]) -> str:
+    return f"{row['attribute'].replace('_', ' ')}: {row['value']}"
 
 
 def pair_rows(results: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -17,7 +62,7 @@ def pair_rows(results: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         yield (
             f"{pair['axis']}: {pair['first'] or '(none)'} minus {pair['second'] or '(none)'}",
             pair["group"],
-            f"{pair['attribute']}: {pair['value']}",
+            _shown(pair),
             f"{pair['seeds']:,}"
             + (f" ({pair['seeds_without_two_answers']:,} without two answers)"
                if pair["seeds_without_two_answers"] else ""),
@@ -46,7 +91,7 @@ def rewritten_rows(rewritten: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for row in rewritten["changes"]:
         yield (
             row["group"],
-            f"{row['attribute']}: {row['value']}",
+            _shown(row),
             f"{row['pictures']:,}"
             + (f" ({row['missing']:,} without two answers)" if row["missing"] else ""),
             percent(row["first"]),

@@ -9,7 +9,8 @@ and anything from elsewhere.  Contrast is WCAG 2.2 AA, claims are words, tables 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
@@ -18,13 +19,18 @@ from typing import Any
 from sdk.audits.differences import (
     PAIR_HEAD,
     REWRITTEN_HEAD,
+    pair_lines,
     pair_rows,
+    pair_says,
+    rewritten_lines,
     rewritten_rows,
     rewritten_says,
 )
 from sdk.audits.plots import Line, plots
+from sdk.audits.proof import CHECK, proof
 from sdk.audits.wording import (
     HEAD,
+    PLOTS,
     READ,
     SECOND,
     SECOND_HEAD,
@@ -32,7 +38,6 @@ from sdk.audits.wording import (
     facts,
     headline,
     lines_of,
-    points,
     rows_of,
     second_rows,
 )
@@ -40,6 +45,7 @@ from sdk.report import harmless
 from sdk.types import JSON
 
 MOST_TEXT = 4000
+_NUMBER = re.compile(r"[-+\d.,% —]+(?: to [-+\d.,% ]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +74,7 @@ def page(report: Mapping[str, JSON], samples: Sequence[Sample] = ()) -> str:
         _facts(facts(results)),
         "<h2>How to read the claims</h2>",
         _facts(READ),
-        "<p>In the plots the line is the interval, the upright tick the target; a filled diamond "
-        "differs, a filled circle is equivalent, an open circle is undecided.</p>",
+        f"<p>{_safe(PLOTS)}</p>",
     ]
     for block in results["attributes"]:
         parts += _block(block)
@@ -136,34 +141,27 @@ def _distances(block: Mapping[str, Any]) -> str:
 
 
 def _pairs(results: Mapping[str, Any]) -> list[str]:
-    lines = [
-        Line(
-            label=f"{pair['group']}: {pair['first'] or '(none)'} - {pair['second'] or '(none)'}",
-            low=pair["low"],
-            high=pair["high"],
-            estimate=pair["difference"],
-            target=0.0,
-            claim=pair["claim"],
-        )
-        for pair in results["pairs"]
-        if pair["difference"] is not None
-    ]
-    drawn = plots(lines, "Differences between prompts with the same seeds", low=-1, high=1)
     return [
         "<section>\n<h2>The same seeds, another prompt</h2>",
-        "<p>Each difference is the share with the first prompt minus the share with the second, in "
-        f"percentage points, over pictures of the same seeds; margin ±"
-        f"{_safe(points(results['method']['margin']))}.</p>",
-        *(f"<figure>{svg}</figure>" for svg in drawn),
+        f"<p>{_safe(pair_says(results['method']['margin']))}</p>",
+        *_drawn(pair_lines(results)),
         _table("Differences between prompts", PAIR_HEAD, pair_rows(results)),
         "</section>",
     ]
+
+
+def _drawn(lines: Mapping[str, Sequence[Line]]) -> Iterator[str]:
+    for shown, some in lines.items():
+        yield f"<h3>Difference of {_safe(shown)}</h3>"
+        caption = f"Differences of {shown}, with the same seeds"
+        yield from (f"<figure>{svg}</figure>" for svg in plots(some, caption, low=-1, high=1))
 
 
 def _rewritten(rewritten: Mapping[str, Any], margin: float) -> list[str]:
     return [
         "<section>\n<h2>With and without rewriters</h2>",
         f"<p>{_safe(rewritten_says(rewritten, margin))}</p>",
+        *_drawn(rewritten_lines(rewritten)),
         _table("What rewriters changed", REWRITTEN_HEAD, rewritten_rows(rewritten)),
         "</section>",
     ]
@@ -185,29 +183,8 @@ def _samples(samples: Sequence[Sample]) -> list[str]:
 
 
 def _evidence(report: Mapping[str, Any]) -> list[str]:
-    results = report["results"]
-    rows = [("Results, SHA-256", report["results_sha256"])]
-    if results["asked"]:
-        rows.append(("Plan, SHA-256", results["asked"]["plan_sha256"]))
-        evidence = results["evidence"]
-        rows.append(("Observations, SHA-256", evidence["observations_sha256"]))
-        rows.append(("Receipts", f"{evidence['receipts']:,} pictures have one in the ledger"))
-    ledger = report["ledger"]
-    if ledger:
-        rows += [
-            ("Ledger", ledger["public_key"]),
-            ("Entry", f"{ledger['index']}, {ledger['leaf_hash']}"),
-        ]
-    else:
-        rows.append(("Ledger", "this report is bound to no ledger"))
-    return [
-        "<section>\n<h2>Evidence</h2>",
-        _facts(rows),
-        "<p>The JSON file beside this page holds the same numbers, the proof from the ledger "
-        "and the signed checkpoint. <code>sdk audit verify REPORT.json</code> checks it offline, "
-        "with its signature; with <code>--run FOLDER</code> it computes every number again.</p>",
-        "</section>",
-    ]
+    rows = _facts(proof(report))
+    return [f"<section>\n<h2>Evidence</h2>\n{rows}\n<p>{_safe(CHECK)}</p>\n</section>"]
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> str:
@@ -223,7 +200,7 @@ def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     top = "".join(f'<th scope="col">{_safe(cell)}</th>' for cell in head)
     body = "".join(
         f'<tr><th scope="row">{_safe(row[0])}</th>'
-        + "".join(f"<td>{_safe(cell)}</td>" for cell in row[1:])
+        + "".join(f"<td{_kind(cell)}>{_safe(cell)}</td>" for cell in row[1:])
         + "</tr>"
         for row in rows
     )
@@ -231,6 +208,11 @@ def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> 
         f'<div class="wide"><table><caption>{_safe(caption)}</caption><thead><tr>{top}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _kind(cell: str) -> str:
+    """Numbers and intervals are never broken over two lines."""
+    return ' class="number"' if _NUMBER.fullmatch(cell) else ""
 
 
 def _safe(text: object) -> str:

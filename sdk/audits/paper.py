@@ -9,20 +9,25 @@ character they lack is written as its code point, `\\u{4E2D}`, and never left ou
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from sdk.audits.differences import (
     PAIR_HEAD,
     REWRITTEN_HEAD,
+    pair_lines,
     pair_rows,
+    pair_says,
+    rewritten_lines,
     rewritten_rows,
     rewritten_says,
 )
 from sdk.audits.plots import ROWS, Line
+from sdk.audits.proof import CHECK, proof
 from sdk.audits.wording import (
     HEAD,
+    PLOTS,
     READ,
     SECOND,
     SECOND_HEAD,
@@ -65,6 +70,7 @@ def paper(report: Mapping[str, JSON]) -> bytes:
         _facts(facts(results), style),
         Paragraph("How to read the claims", style["h2"]),
         _facts(READ, style),
+        Paragraph(_safe(PLOTS), style["p"]),
     ]
     for block in results["attributes"]:
         story += _block(block, style)
@@ -75,7 +81,7 @@ def paper(report: Mapping[str, JSON]) -> bytes:
     story.append(Paragraph("What this audit cannot see", style["h2"]))
     story += [Paragraph(_safe(said), style["item"], bulletText="•") for said in results["limits"]]
     story.append(Paragraph("Evidence", style["h2"]))
-    story.append(_facts(_evidence(whole), style))
+    story += [_facts(proof(whole), style), Paragraph(_safe(CHECK), style["p"])]
     kept = io.BytesIO()
     document = SimpleDocTemplate(
         kept, pagesize=A4, leftMargin=50, rightMargin=50, topMargin=50, bottomMargin=54,
@@ -97,7 +103,7 @@ def _block(block: Mapping[str, Any], style: Mapping[str, Any]) -> list[Any]:
     for value, lines in lines_of(block):
         story.append(Paragraph(_safe(f"Share of {value}"), style["h3"]))
         story += [_plot(lines[at : at + ROWS], 0, 1) for at in range(0, len(lines), ROWS)]
-    story.append(_table(HEAD, rows_of(block), (82, 62, 40, 36, 37, 37, 70, 50, 81), style))
+    story.append(_table(HEAD, rows_of(block), (74, 62, 40, 32, 36, 36, 36, 68, 48, 63), style))
     if again := [*second_rows(block)]:
         story.append(Paragraph(_safe(SECOND), style["p"]))
         story.append(_table(SECOND_HEAD, again, (115, 90, 50, 85, 40, 50, 65), style))
@@ -110,9 +116,18 @@ def _pairs(results: Mapping[str, Any], style: Mapping[str, Any]) -> list[Any]:
     widths = (115, 70, 95, 60, 50, 62, 43)
     return [
         Paragraph("The same seeds, another prompt", style["h2"]),
-        Paragraph("Differences are in percentage points.", style["p"]),
+        Paragraph(_safe(pair_says(results["method"]["margin"])), style["p"]),
+        *_drawn(pair_lines(results), style),
         _table(PAIR_HEAD, pair_rows(results), widths, style),
     ]
+
+
+def _drawn(lines: Mapping[str, Sequence[Line]], style: Mapping[str, Any]) -> Iterator[Any]:
+    from reportlab.platypus import Paragraph
+
+    for shown, some in lines.items():
+        yield Paragraph(_safe(f"Difference of {shown}"), style["h3"])
+        yield from (_plot(some[at : at + ROWS], -1, 1) for at in range(0, len(some), ROWS))
 
 
 def _rewritten(rewritten: Mapping[str, Any], margin: float, style: Mapping[str, Any]) -> list[Any]:
@@ -122,18 +137,9 @@ def _rewritten(rewritten: Mapping[str, Any], margin: float, style: Mapping[str, 
     return [
         Paragraph("With and without rewriters", style["h2"]),
         Paragraph(_safe(rewritten_says(rewritten, margin)), style["p"]),
+        *_drawn(rewritten_lines(rewritten), style),
         _table(REWRITTEN_HEAD, rewritten_rows(rewritten), widths, style),
     ]
-
-
-def _evidence(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    ledger = report["ledger"]
-    rows = [("Results, SHA-256", report["results_sha256"])]
-    if report["results"]["asked"]:
-        rows.append(("Plan, SHA-256", report["results"]["asked"]["plan_sha256"]))
-    if not ledger:
-        return [*rows, ("Ledger", "this report is bound to no ledger")]
-    return [*rows, ("Ledger", ledger["public_key"]), ("Entry", ledger["leaf_hash"])]
 
 
 def _plot(lines: Sequence[Line], low: float, high: float) -> Any:

@@ -53,5 +53,5 @@ def _said(values: Mapping[str, JSON]) -> str:
     parts = []
     for name, value in values.items():
         said = cast("dict[str, JSON]", value)
-        parts.append(f"{name.removeprefix('perceived_')}: {said.get('value') or 'no answer'}")
+        parts.append(f"{name.replace('_', ' ')}: {said.get('value') or 'no answer'}")
     return "; ".join(parts)

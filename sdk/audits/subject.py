@@ -76,7 +76,7 @@ def _refuse(folder: Folder, wrong: Sequence[str], changed: Sequence[str]) -> Non
         )
 
 
-def _answered_so(line: Mapping[str, JSON], leaf: Mapping[str, JSON], plan: Plan) -> bool:
+def _answered_so(line: Mapping[str, JSON], leaf: Mapping[str, object], plan: Plan) -> bool:
     """Whether the answers of an observation are those that its receipt holds."""
     by = {estimator.plugin for estimator in plan.estimators}
     held: dict[str, list[dict[str, float]]] = {}

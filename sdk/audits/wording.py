@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +20,11 @@ READ = (
     ),
 )
 """The three claims.  There is no fourth: whether a difference matters is for people to say."""
+
+PLOTS = (
+    "In the plots the line is the interval, the upright tick the target; a filled diamond differs, "
+    "a filled circle is equivalent, an open circle is undecided."
+)
 
 
 def headline(results: Mapping[str, Any]) -> str:
@@ -93,7 +99,7 @@ def _method(method: Mapping[str, Any]) -> str:
 def about(block: Mapping[str, Any]) -> list[str]:
     """Return what the shares of one attribute are among, compared with, and corrected by."""
     target, source = block["target"], block["source"]
-    said = [f"Shares among: {', '.join(block['among'])}."]
+    said = [f"Shares among: {', '.join(block['among'])}.{_left_out(block)}"]
     where = f" Source: {target['source']}." if target.get("source") else ""
     said.append(f"Target: {target['kind']}, {target['text']}.{where}")
     if source.get("estimator"):
@@ -113,6 +119,19 @@ def about(block: Mapping[str, Any]) -> list[str]:
     if source.get("fleiss kappa") is not None:
         said.append(f"Agreement of the raters (Fleiss' kappa): {source['fleiss kappa']}.")
     return said
+
+
+def _left_out(block: Mapping[str, Any]) -> str:
+    """What is in no share: answers that are not listed, and groups without a listed one."""
+    other: Counter[str] = Counter()
+    for row in block["groups"]:
+        other.update({v: n for v, n in row["counts"].items() if v not in block["among"] and n})
+    said = ", ".join(f"{n:,} {value}" for value, n in other.items())
+    text = f" Answers that are left out: {said}." if said else ""
+    empty = block.get("empty_groups") or []
+    more = f" and {len(empty) - 12} more" if len(empty) > 12 else ""
+    where = f"{', '.join(empty[:12])}{more}"
+    return text + (f" No picture of these groups shows a listed value: {where}." if empty else "")
 
 
 def _on_model(source: Mapping[str, Any]) -> str:
@@ -149,6 +168,7 @@ HEAD = (
     "Group",
     "Value",
     "Pictures",
+    "Listed",
     "No answer",
     "Target",
     "Share",
@@ -166,6 +186,7 @@ def rows_of(block: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
                 row["group"],
                 share["value"],
                 f"{row['pictures']:,}",
+                f"{sum(row['counts'].get(value, 0) for value in block['among']):,}",
                 f"{row['abstained']:,}",
                 percent(share["target"]),
                 percent(share["estimate"]),

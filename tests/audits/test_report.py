@@ -26,7 +26,7 @@ from sdk.audits.samples import samples_of
 from sdk.audits.signing import check, sign
 from sdk.audits.subject import attested
 from sdk.audits.tally import Tally
-from sdk.audits.wording import about, changed
+from sdk.audits.wording import HEAD, about, changed, rows_of
 from sdk.audits.writing import write
 from sdk.certs import new_chain
 from sdk.errors import AuditError, OutputError
@@ -232,6 +232,38 @@ def test_answers_that_are_not_those_of_their_receipts_are_not_reported(done, tmp
         (copy / LINES).write_text("".join(json.dumps(row) + "\n" for row in rows))
         with pytest.raises(AuditError, match=words):
             attested(Folder.read(copy), house.ledger)
+
+
+def test_page_and_paper_say_what_shares_rest_on_and_show_every_difference(
+    done, report, monkeypatch
+):
+    """Shares count listed answers alone, and two attributes never share one line of a plot."""
+    changed_ = json.loads(json.dumps(report))
+    results = changed_["results"]
+    block, row = results["attributes"][0], results["attributes"][0]["groups"][0]
+    row["counts"] = {"woman": 3, "man": 2, "none": 7}
+    block["empty_groups"] = ["judge"]
+    (pair,) = [one for one in results["pairs"] if one["attribute"] == "perceived_gender"][:1]
+    others = [{**pair, "attribute": "perceived_skin_tone", "value": v} for v in ("light", "dark")]
+    results["pairs"] = [pair, *others, {**pair, "value": "nobody", "difference": None}]
+    said: list[str] = []
+    monkeypatch.setattr("sdk.audits.paper._plain", lambda text: said.append(str(text)) or str(text))
+    paper(changed_)
+    html = page(changed_, samples_of(done[1]))
+    for text in (html.replace("&#x27;", "'"), "\n".join(said)):
+        assert "Answers that are left out: 7 none." in text
+        assert "No picture of these groups shows a listed value: judge." in text
+        assert "the upright tick the target" in text
+        assert "Difference of perceived gender: woman" in text
+        assert "Difference of perceived skin tone: dark" in text
+        assert "perceived gender: nobody" in text
+        assert "Difference of perceived gender: nobody" not in text
+        assert results["evidence"]["observations_sha256"] in text
+        assert "computes every number again" in text
+    assert next(rows_of(block))[HEAD.index("Listed")] == "5"
+    assert "<br>perceived gender: " in html
+    assert '<td class="number">' in html
+    assert '<td class="number">undecided' not in html
 
 
 def test_the_page_runs_nothing_loads_nothing_and_shows_hostile_names_as_text(report):
