@@ -43,7 +43,7 @@ def plan(
     say(f"{cost['prompts']:,} prompts of {cost['pictures_per_prompt']:,} pictures: "
         f"{cost['pictures']:,} pictures in {cost['groups']:,} groups")  # fmt: skip
     if seconds:
-        say(f"about {cost['hours']:.1f} hours at {seconds:g} s a picture")
+        say(f"about {_long(float(cast('float', cost['hours'])))} at {seconds:g} s a picture")
     for row in cast("list[dict[str, object]]", cost["attributes"]):
         say(f"{row['attribute']}: {row['text']}")
 
@@ -134,6 +134,10 @@ def verify(
         say("signed   no, or its .jws file is not beside it")
 
 
+def _long(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
+
+
 def estimators_for(plan: Plan, model: str = "") -> dict[str, Answerer]:
     """Make the installed estimators of a plan; `model` is the digest of the weights that drew."""
     from sdk.audits.estimating import estimators_of
@@ -162,7 +166,8 @@ def _again(path: Path, digest: str) -> str:
     if made["results_sha256"] != digest:
         raise AuditError(
             f"asked to compute the report again from {path}, found other results "
-            f"{made['results_sha256']}; the run, the estimators or this version are not the same"
+            f"{made['results_sha256']}; the run, its labels, the estimators or this version "
+            "are not the same"
         )
     return ", and as they come out of the run again"
 

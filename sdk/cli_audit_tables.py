@@ -66,6 +66,7 @@ def copies(
     as_json: AsJson = False,
 ) -> None:
     """Name the nearest training or reference picture of each file, and how near it is."""
+    from sdk.errors import AuditError
     from sdk.inputs import InputImage
     from sdk.pixels import Picture
     from sdk.registry import Registry
@@ -73,6 +74,8 @@ def copies(
 
     rows: list[JSON] = []
     with errors(as_json):
+        if not fail_at >= 0:  # NaN too: no score would ever reach it
+            raise AuditError(f"asked to fail at {fail_at!r}; give a score of 0 or more")
         part = Registry().make("auditor", "copies", {"index": index} if index else {})
         for path in pictures:
             picture = Picture(InputImage.open(path).pixels)
@@ -140,8 +143,14 @@ def compare(
     from sdk.audits.folder import Folder
     from sdk.audits.tally import Tally
     from sdk.audits.wording import changed
+    from sdk.errors import AuditError
 
     with errors(as_json):
+        if first.is_dir() != second.is_dir():
+            raise AuditError(
+                f"asked to compare {first} with {second}, found one folder and one that is none; "
+                "give two runs' folders or two counts files"
+            )
         if first.is_dir() and second.is_dir():
             a, b = Folder.read(first), Folder.read(second)
             rows = compare_runs(a, b, estimators_for(a.plan), margin=margin)

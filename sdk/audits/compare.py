@@ -73,8 +73,10 @@ def compare_runs(
     """Compare two runs of the same prompts and seeds.
 
     Raises:
-        AuditError: the prompts, seeds or attributes are not the same, or no seed has two answers.
+        AuditError: the prompts, seeds or attributes are not the same, no seed has two answers, or
+            the margin is outside 0..1.
     """
+    _check_margin(margin)
     a, b = first.plan, second.plan
     if [c.prompt for c in a.cells] != [c.prompt for c in b.cells] or a.seed != b.seed:
         raise AuditError(
@@ -115,6 +117,11 @@ def compare_runs(
     return [*answered, *(_unanswered(key, lost[key]) for key in tables if key not in kept)]
 
 
+def _check_margin(margin: float) -> None:
+    if not 0 < margin < 1:
+        raise AuditError(f"asked for margin {margin!r}; give one between 0 and 1")
+
+
 def _unanswered(key: tuple[str, str, str], missing: int) -> Change:
     """A group none of whose seeds has two answers: shown, and nothing is known of it."""
     attribute, group, value = key
@@ -136,12 +143,15 @@ def compare_tallies(
     """Compare counts of other pictures, group by group.
 
     Raises:
-        AuditError: another attribute or other values, or no group in common with pictures.
+        AuditError: another attribute or other values, no group in common with pictures, or a
+            margin outside 0..1.
     """
+    _check_margin(margin)
     if (first.attribute, first.values) != (second.attribute, second.values):
         raise AuditError(
             f"asked to compare {first.attribute} of {', '.join(first.values)} with "
-            f"{second.attribute} of {', '.join(second.values)}; give counts of the same values"
+            f"{second.attribute} of {', '.join(second.values)}; give counts of the same values, in "
+            "the same order"
         )
     rows = []
     for group in first.groups:

@@ -26,7 +26,7 @@ from sdk.audits.estimates import UNCLEAR
 from sdk.audits.estimating import Answerer
 from sdk.audits.folder import PICTURES, Folder
 from sdk.audits.tables import rows_of_csv, text_of
-from sdk.errors import AuditError
+from sdk.errors import AuditError, OutputError
 from sdk.output import Placement
 from sdk.types import JSON
 
@@ -98,6 +98,11 @@ class Labels:
             OutputError: there are labels of this attribute already.
         """
         path = folder.path / f"labels-{self.attribute}.json"
+        if path.exists():
+            raise OutputError(
+                f"asked to import labels of {self.attribute}, found some in {path}, and labels are "
+                "never replaced; move that file away first"
+            )
         kept = {
             "format": FORMAT,
             "attribute": self.attribute,
@@ -141,7 +146,8 @@ def sample(folder: Folder, pictures: int) -> str:
     chosen = _order(folder)
     if not 1 <= pictures <= len(chosen):
         raise AuditError(
-            f"asked for {pictures} pictures to label, found {len(chosen)} observed in {folder.path}"
+            f"asked for {pictures} pictures to label, found {len(chosen)} observed in "
+            f"{folder.path}; ask for one to that many (-n)"
         )
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")

@@ -55,7 +55,10 @@ def read_table(format_: str, path: Path, columns: Columns | None = None) -> Tall
             up; the message names every bad row or column.
     """
     if format_ not in FORMATS:
-        raise AuditError(f"asked to import {format_!r}; the formats are {', '.join(FORMATS)}")
+        raise AuditError(
+            f"asked to import {format_!r}; the formats are {', '.join(FORMATS)}, "
+            "and labels of a run"
+        )
     text, digest = text_of(path)
     source: dict[str, JSON] = {"format": format_, "file": path.name, "sha256": digest}
     return FORMATS[format_](text, columns or Columns(), source)
@@ -107,7 +110,10 @@ def _counts(text: str, columns: Columns, source: dict[str, JSON]) -> Tally:
     for number, row in enumerate(rows_of_csv(text, columns.group, columns.value, columns.count), 2):
         group, value, said = row[columns.group], row[columns.value], row[columns.count]
         if not said.isascii() or not said.isdecimal():
-            raise AuditError(f"asked to import counts, found {said[:40]!r} in line {number}")
+            raise AuditError(
+                f"asked to import counts, found {said[:40]!r} in line {number}; give a whole "
+                "number, 0 or more"
+            )
         if value in table[group]:
             raise AuditError(
                 f"asked to import counts, found {group!r} with {value!r} twice, in line {number}"

@@ -144,7 +144,10 @@ class Tally:
                 raise AuditError(f"asked to read {path}, found more than 64 MiB; no counts file")
             return cls.of_json(json.loads(path.read_text("utf-8")))
         except (OSError, ValueError, RecursionError) as exc:
-            raise AuditError(f"asked to read counts from {path}, found {exc}") from exc
+            raise AuditError(
+                f"asked to read counts from {path}, found {exc}; give a file that sdk audit import "
+                "made, or a run's folder"
+            ) from exc
 
     @classmethod
     def of_json(cls, found: object) -> Tally:

@@ -14,7 +14,7 @@ from pathlib import Path
 from sdk.audits.page import Sample, page
 from sdk.audits.paper import paper
 from sdk.audits.signing import sign
-from sdk.errors import AuditError
+from sdk.errors import AuditError, OutputError
 from sdk.keys import SigningCredential
 from sdk.output import Placement, check_place
 from sdk.types import JSON
@@ -29,9 +29,13 @@ def write(
     """Write the files and return their paths.
 
     Raises:
-        OutputError: a name is taken, or the folder cannot be written.
+        OutputError: there is no name, it is taken, or the folder cannot be written.
         AuditError: reportlab is missing, or the key cannot sign.
     """
+    if place.name in ("", ".."):
+        raise OutputError(
+            f"asked to write the report {str(place)!r}, found no file name; give one without suffix"
+        )
     data = (json.dumps(report, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
     files = {
         ".json": data,

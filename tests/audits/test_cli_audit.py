@@ -151,7 +151,14 @@ def test_a_report_of_a_run_is_written_and_computed_again(audited):
         (["report", "lib", "-o", "x"], "make one with sdk audit run"),
         (["report", "a-nurse", "-o", "x", "--fail-on", "sometimes"], "differs, undecided or never"),
         (["compare", "a-nurse", "lib"], "make one with sdk audit run"),
-        (["compare", "a-nurse", "none.json"], "asked to read counts"),
+        (["compare", "a-nurse", "none.json"], "two runs' folders or two counts files"),
+        (["compare", "none.json", "none.json"], "a file that sdk audit import made"),
+        (["compare", "a-nurse", "a-nurse", "--margin", "7"], "give one between 0 and 1"),
+        (["report", "a-nurse", "-o", "."], "found no file name"),
+        (["report", "a-nurse", "-o", ".."], "found no file name"),
+        (["sample", "a-nurse", "-o", "x.csv", "-n", "17"], "ask for one to that many"),
+        (["copies", "none.png", "--fail-at", "nan"], "give a score of 0 or more"),
+        (["import", "ghost", "policy.toml", "-o", "x.json"], "ratings, and labels of a run"),
         (["verify", "policy.toml"], "no audit report"),
     ],
 )
@@ -292,3 +299,23 @@ def test_a_policy_that_names_a_rewriter_is_audited_with_its_twin_without(audited
         assert alone.exit_code == 1
         assert why in " ".join(alone.output.split())
     head.write_text(json.dumps(kept))
+
+
+def test_counts_are_compared_within_a_margin_that_is_one(tmp_path):
+    """Within 900 points everything would be equivalent."""
+    table, counts = tmp_path / "table.csv", tmp_path / "counts.json"
+    table.write_text("group,value,count\nnurse,woman,10\nnurse,man,ten\n")
+    refused = sdk("audit", "import", "counts", str(table), "-o", str(counts))
+    assert "found 'ten' in line 3; give a whole number" in " ".join(refused.output.split())
+    table.write_text("group,value,count\nnurse,woman,10\nnurse,man,3\n")
+    assert sdk("audit", "import", "counts", str(table), "-o", str(counts)).exit_code == 0
+    for margin, code in (("0.1", 0), ("9", 1), ("0", 1), ("nan", 1)):
+        found = sdk("audit", "compare", str(counts), str(counts), "--margin", margin)
+        assert found.exit_code == code
+        assert "equivalent" not in found.output
+        assert ("give one between 0 and 1" in found.output) == bool(code)
+
+
+def test_the_time_of_a_small_plan_is_said_in_minutes(audited):
+    assert "about 8.0 minutes" in sdk("audit", "plan", "plan.toml", "--seconds", "30").output
+    assert "about 1.3 hours" in sdk("audit", "plan", "plan.toml", "--seconds", "300").output

@@ -191,7 +191,7 @@ def test_labels_that_do_not_fit_the_run_are_refused_and_nothing_is_kept(
 def test_labels_are_never_replaced_and_damaged_ones_are_refused(folder, done, tmp_path):
     labels = imported(folder, done[1], looked_at(sample(folder, 5), folder), tmp_path)
     path = labels.keep(folder)
-    with pytest.raises(OutputError):
+    with pytest.raises(OutputError, match="move that file away first"):
         labels.keep(folder)
     assert labels_of(folder)["perceived_gender"].values == labels.values
     path.write_text(json.dumps({"format": "x"}))
