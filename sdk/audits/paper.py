@@ -1,9 +1,10 @@
-"""A report as a PDF for people who file paper: the words, plots and tables of the page.
+"""A report as a PDF for people who file paper: words, plots and most tables of the page.
 
     data = paper(report)
 
 Written with reportlab (extra `audit`); its Vera fonts are embedded.  They hold Latin letters; a
-character they lack is written as its code point, `\\u{4E2D}`, and never left out.
+character they lack is written as its code point, `\\u{4E2D}`, and never left out.  Distances and
+pictures are on the page alone.
 """
 
 from __future__ import annotations
