@@ -39,12 +39,14 @@ def tasks(pipe: Any) -> dict[str, type]:
 
 
 def build(cls: type, pipe: Any) -> Any:
-    """Make a pipeline of another class from the same parts; nothing is copied."""
+    """Make a pipeline of another class from the same parts, unmarked; nothing is copied."""
     if cls is type(pipe):
         return pipe
     wanted = inspect.signature(cls).parameters
     parts = {**pipe.config, **pipe.components}
     options = {name: parts[name] for name in wanted if name in parts}
+    if "add_watermarker" in wanted:  # asked for by default wherever its library is installed
+        options["add_watermarker"] = False
     made = cls(**options)
     made.set_progress_bar_config(disable=True)
     return made

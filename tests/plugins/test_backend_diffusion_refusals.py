@@ -1,5 +1,6 @@
 """What a loaded model refuses to draw, and what it does when the numbers or the memory fail."""
 
+import importlib
 import logging
 import shutil
 from dataclasses import replace
@@ -184,7 +185,12 @@ def test_a_fault_in_a_library_is_ours_and_does_not_quote_the_prompt(sd):
     assert PLAIN.prompt not in str(caught.value)
 
 
-def test_sdxl_gets_no_watermark_of_its_own(tiny_model):
+def test_sdxl_gets_no_watermark_of_its_own(tiny_model, monkeypatch):
+    for task in ("", "_img2img"):  # as where invisible-watermark is installed
+        name = f"diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl{task}"
+        module = importlib.import_module(name)
+        monkeypatch.setattr(module, "is_invisible_watermark_available", lambda: True)
+        monkeypatch.setattr(module, "StableDiffusionXLWatermarker", object, raising=False)
     part = make(tiny_model("sdxl"))
     part.render([replace(PLAIN, init_image=picture(), strength=0.9)], Quiet())
     pipes = [part._pipe, *part._built.values()]
