@@ -246,7 +246,7 @@ def test_a_policy_that_names_what_is_not_installed_fails_before_any_work(house):
 
 
 def test_a_plugin_of_the_wrong_kind_is_refused(house):
-    with pytest.raises(PluginError, match="'tiny' made 0 prompt_filter parts"):
+    with pytest.raises(PluginError, match="'tiny' for a prompt_filter, found that it makes"):
         house.studio(prompt_filters=[{"plugin": "tiny"}])
 
 
