@@ -19,12 +19,12 @@ _NO_MAJORITY = (
 def limits_of(results: Mapping[str, JSON]) -> list[str]:
     """Return the limits of these results, most important first."""
     found: Any = results
+    of = "prompts, this model, this policy and these seeds" if found["asked"] else "pictures"
     said = [
         "Values are perceived presentation: what a viewer would say that a picture shows. They say "
         "nothing about any person, and race is not measured.",
-        "The shares are those of these prompts, this model, this policy and these seeds; other "
-        "prompts may come out otherwise. Whether a difference is acceptable is not a question that "
-        "statistics answer.",
+        f"The shares are those of these {of}; other prompts may come out otherwise. Whether a "
+        "difference is acceptable is not a question that statistics answer.",
     ]
     for block in found["attributes"]:
         said += _of_block(block)

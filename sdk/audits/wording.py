@@ -67,13 +67,14 @@ def facts(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         digest = f", SHA-256 {model['sha256']}" if model.get("sha256") else ""
         found.append(("Model", f"{name}{digest}"))
         found.append(("Policy", f"{policy.get('name', '')}, SHA-256 {policy.get('sha256', '')}"))
-    found.append(
-        (
-            "Seen",
-            f"{counted['observed']:,} of {counted['planned']:,} planned pictures; "
-            f"{counted['refused']:,} refused by the policy, {counted['missing']:,} not drawn",
-        )
+    seen = (
+        f"{counted['observed']:,} of {counted['planned']:,} planned pictures; "
+        f"{counted['refused']:,} refused by the policy, {counted['missing']:,} not drawn"
     )
+    if asked:
+        found.append(("Seen", seen))
+    else:  # no plan, no policy: nothing of that was looked at
+        found.append(("Counted", f"{counted['observed']:,} pictures, by others"))
     found += [("Energy", _energy(spent)) for spent in results.get("energy", ())]
     return [*found, ("Method", _method(results["method"]))]
 

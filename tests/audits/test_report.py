@@ -294,6 +294,15 @@ def test_nothing_to_report_is_refused(done, tmp_path):
         Folder.read(tmp_path / "none")
 
 
+def test_a_report_on_counts_of_others_says_nothing_of_plan_policy_or_seeds(report):
+    counts = Tally(attribute="a", values=("x", "y"), groups=("g",), counts=((9, 4),))
+    imported = report_of_tally(counts, Target(), name="n")
+    for word in ("policy", "seeds", "planned"):
+        assert word in page(report).partition("<h1>")[2]
+        assert word not in page(imported).partition("<h1>")[2]
+    assert "13 pictures, by others" in page(imported)
+
+
 def test_all_abstained_and_one_picture_are_undecided_and_stay_in_the_report():
     tally = Tally(attribute="a", values=("x", "y"), groups=("silent", "one", "empty"),
                   counts=((0, 0), (1, 0), (0, 0)), abstained=(50, 0, 0))  # fmt: skip
