@@ -5,8 +5,9 @@
              settings = { guardrail = "gr-1234", version = "1", region = "eu-central-1" }
 
 Both hooks; credentials are those that boto3 finds.  Needs the extra `bedrock`.  A content
-filter's confidence NONE, LOW, MEDIUM or HIGH becomes 0, 0.3, 0.6 or 0.9, no probability; whatever
-else the guardrail intervenes for (topics, words, personal data) is the category `guardrail`.
+filter's confidence NONE, LOW, MEDIUM or HIGH becomes 0, 0.3, 0.6 or 0.9, no probability; other
+filters (prompt attacks), and whatever else the guardrail intervenes for (topics, words, personal
+data), are the category `guardrail`.  A category that no content filter answers for is an error.
 API: ApplyGuardrail (Amazon Bedrock runtime API reference).
 """
 
@@ -97,8 +98,14 @@ class BedrockGuardrail:
             raise PluginError(f"asked a guardrail, found {type(exc).__name__}") from None
         _check_coverage(answer, "images" if self._pictures else "textCharacters")
         scores = _scores(answer)
+        if silent := [name for name in self.categories if name not in scores]:
+            kinds = ", ".join(kind for kind, ours in CATEGORIES.items() if ours in silent)
+            raise PluginError(
+                f"asked a guardrail about {', '.join(silent)}, found no content filter answering; "
+                f"switch on one of {kinds} in the guardrail for each, or take it out of the policy"
+            )
         return [
-            Finding(category=name, score=scores.get(name, 0.0), detector="bedrock guardrail")
+            Finding(category=name, score=scores[name], detector="bedrock guardrail")
             for name in self.categories
         ]
 
@@ -123,12 +130,11 @@ def _scores(answer: Mapping[str, Any]) -> dict[str, float]:
     scores: dict[str, float] = {"guardrail": float(action == "GUARDRAIL_INTERVENED")}
     for assessment in answer.get("assessments") or ():
         for filter_ in (assessment.get("contentPolicy") or {}).get("filters") or ():
-            ours = CATEGORIES.get(filter_.get("type", ""))
+            ours = CATEGORIES.get(filter_.get("type", ""), "guardrail")
             score = SCORES.get(filter_.get("confidence", ""))
             if score is None:
                 raise PluginError("asked a guardrail, found a confidence of another kind")
-            if ours:
-                scores[ours] = max(score, scores.get(ours, 0.0))
+            scores[ours] = max(score, scores.get(ours, 0.0))
     return scores
 
 

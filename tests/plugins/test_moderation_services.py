@@ -59,8 +59,12 @@ def working(path, body):
         rows = [{"category": c, "severity": worst * (c == "Violence")} for c in body["categories"]]
         return 200, {"blocklistsMatch": [], "categoriesAnalysis": rows}
     bad = BAD in json.dumps(body)
-    row = {"type": "VIOLENCE", "confidence": "HIGH", "filterStrength": "HIGH", "action": "BLOCKED"}
-    assessments = [{"contentPolicy": {"filters": [row] * bad}}]
+    found = {"VIOLENCE": "HIGH"} if bad else {}
+    rows = [
+        {"type": kind, "confidence": found.get(kind, "NONE"), "detected": kind in found}
+        for kind in ("SEXUAL", "VIOLENCE", "HATE", "INSULTS", "MISCONDUCT")
+    ]
+    assessments = [{"contentPolicy": {"filters": rows}}]
     action = "GUARDRAIL_INTERVENED" if bad else "NONE"
     whole = {"usage": {}, "action": action, "outputs": [], "assessments": assessments}
     return 200, {**whole, "guardrailCoverage": coverage_of(body)}
@@ -230,3 +234,27 @@ def test_a_guardrail_is_asked_for_all_that_it_measured(service):
     )
     part.inspect(Request(prompt="a dog"))
     assert service.seen[-1][2]["outputScope"] == "FULL"
+
+
+def test_a_guardrail_without_a_content_filter_for_a_category_measures_nothing(service):
+    """One of denied topics alone covers every character, and says nothing of violence."""
+
+    def answer(path, body):
+        status, whole = working(path, body)
+        topics = {"topicPolicy": {"topics": []}, "contentPolicy": {"filters": kept}}
+        return status, {**whole, "assessments": [topics]}
+
+    def row(kind, confidence):
+        return {"type": kind, "confidence": confidence}
+
+    part = Registry().make(
+        "prompt_filter", "bedrock-guardrail", settings("bedrock-guardrail", service)
+    )
+    service.mode = answer
+    kept = []
+    with pytest.raises(PluginError, match="about sexual, violence, hate, illegal, found no"):
+        part.inspect(Request(prompt="a dog"))
+    kept = [row(kind, "NONE") for kind in ("SEXUAL", "VIOLENCE", "INSULTS", "MISCONDUCT")]
+    kept.append(row("PROMPT_ATTACK", "MEDIUM"))
+    said = {each.category: each.score for each in part.inspect(Request(prompt="a dog"))}
+    assert said == {"sexual": 0, "violence": 0, "hate": 0, "illegal": 0, "guardrail": 0.6}
