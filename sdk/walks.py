@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from sdk.animation import SUFFIXES
+from sdk.animation import MOST_FPS, SUFFIXES
 from sdk.errors import OutputError, RequestError, SDKError
 from sdk.finishing import draw_between, mark_pixels, seal_frames
 from sdk.lanes import Job
@@ -59,7 +59,7 @@ def walk(
         OutputError: the policy's output is no WebP, GIF or MP4, or the place is taken.
         Refused: a prompt or a frame was refused; nothing is released, and a receipt says so.
     """
-    _check(studio, (first, second), frames)
+    _check(studio, (first, second), frames, fps)
     if to is not None:
         check_place(to)
     start, end = studio.admit(first), studio.admit(second)
@@ -76,7 +76,7 @@ def walk(
         raise
 
 
-def _check(studio: Studio, requests: Sequence[Request], frames: int) -> None:
+def _check(studio: Studio, requests: Sequence[Request], frames: int, fps: int) -> None:
     agreed = {(request.subject, request.unlabelled_agreement) for request in requests}
     if len(agreed) > 1 and any(agreement for _, agreement in agreed):
         raise RequestError(
@@ -100,6 +100,8 @@ def _check(studio: Studio, requests: Sequence[Request], frames: int) -> None:
         )
     if not 2 <= frames <= 120:
         raise RequestError(f"asked for {frames} frames; give 2..120")
+    if not 1 <= fps <= MOST_FPS:
+        raise RequestError(f"asked for {fps} frames a second; give 1..{MOST_FPS}")
     for request in requests:
         if request.count != 1 or request.init_image or request.sketch:
             raise RequestError("asked to walk between several pictures, or from one; give words")

@@ -187,6 +187,13 @@ def test_frames_come_back_as_they_were():
     assert len(same) in (1, 3)
 
 
+@pytest.mark.parametrize("fps", [0, 31])
+def test_a_walk_at_a_speed_that_nobody_plays_is_refused_before_anything_is_drawn(house, fps: int):
+    with pytest.raises(RequestError, match=f"asked for {fps} frames a second; give 1..30"):
+        walk(walking(house), ONE, OTHER, frames=3, fps=fps)
+    assert house.size == 0
+
+
 @pytest.mark.parametrize(("count", "fps"), [(1, 8), (241, 8), (3, 0), (3, 31)])
 def test_animations_that_nobody_plays_are_refused(count: int, fps: int):
     frame = np.zeros((16, 16, 3), np.uint8)
