@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from sdk_watermark_tile.keys import read_secret
 
 from sdk import Detection, MarkError, Pixels, PluginError, Presence, Request, Settings, hookimpl
 
@@ -22,7 +23,7 @@ from .config import Config
 from .inversion import Inverter
 from .load import load
 from .sowing import Noise
-from .streams import DEMO_KEY, ID_BYTES, PATTERNS, Stream, log10_p, read_key
+from .streams import DEMO_KEY, ID_BYTES, PATTERNS, Stream, log10_p
 
 PRESENT, INCONCLUSIVE = -6.0, -3.0
 """log10 p from which on a mark is there, and from which on nothing can be said."""
@@ -42,8 +43,8 @@ class LatentMark:
         Raises:
             PluginError: a key that is none.
         """
-        first = read_key(key) if key else DEMO_KEY
-        self._streams = [Stream(first), *(Stream(read_key(one)) for one in retired)]
+        first = read_secret(key) if key else DEMO_KEY
+        self._streams = [Stream(first), *(Stream(read_secret(one)) for one in retired)]
         self._inverter = inverter
         self.min_side = min(inverter.size) // 2
 

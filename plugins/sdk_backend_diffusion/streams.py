@@ -13,12 +13,9 @@ import hashlib
 import hmac
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-from sdk import PluginError
 
 PATTERNS = 1 << 16
 """How many there are for a key: the fewer, the more often two pictures share one; the more, the
@@ -102,30 +99,3 @@ def log10_p(score: float, searched: int) -> float:
         else -(score**2) / 2 / math.log(10) - math.log10(score * math.sqrt(2 * math.pi))
     )
     return min(0.0, log_q + math.log10(_TIGHT * searched))
-
-
-def read_key(text: str) -> bytes:
-    """Read a secret from 32 or more hex digits, or from a file that holds them.
-
-    Raises:
-        PluginError: neither hex of at least 16 bytes nor a readable file of that.
-    """
-    for source in (text, _file_text(text)):
-        try:
-            secret = bytes.fromhex(source.strip())
-        except ValueError:
-            continue
-        if len(secret) >= 16:
-            return secret
-    raise PluginError(
-        "asked for a watermark key of at least 32 hex digits, or a file with them; found neither; "
-        'make one with: python -c "import secrets; print(secrets.token_hex(32))"'
-    )
-
-
-def _file_text(path: str) -> str:
-    """The file's text; empty, which is no key, where there is no such file."""
-    try:
-        return Path(path).expanduser().read_text("utf-8")
-    except (OSError, ValueError):
-        return ""

@@ -118,7 +118,12 @@ def carriers() -> NDArray[np.int64]:
 
 
 def read_key(text: str) -> Key:
-    """Make a key from 32 or more hex digits, or from a file that holds them.
+    """Make a key from what `read_secret` reads."""
+    return Key(read_secret(text))
+
+
+def read_secret(text: str) -> bytes:
+    """Read a secret from 32 or more hex digits, or from a file that holds them.
 
     Raises:
         PluginError: neither hex of at least 16 bytes nor a readable file of that.
@@ -129,7 +134,7 @@ def read_key(text: str) -> Key:
         except ValueError:
             continue
         if len(secret) >= 16:
-            return Key(secret)
+            return secret
     raise PluginError(
         "asked for a watermark key of at least 32 hex digits, or a file with them; found neither; "
         'make one with: python -c "import secrets; print(secrets.token_hex(32))"'

@@ -13,7 +13,8 @@ pytest.importorskip("diffusers", reason="the generate extra is not installed")
 
 from sdk_backend_diffusion.inversion import Inverter, _step
 from sdk_backend_diffusion.latent import LatentMark
-from sdk_backend_diffusion.streams import DEMO_KEY, PATTERNS, Stream, log10_p, read_key
+from sdk_backend_diffusion.streams import DEMO_KEY, PATTERNS, Stream, log10_p
+from sdk_watermark_tile.keys import read_secret
 
 SHAPE = (4, 16, 16)
 ASKED = Request(prompt="a red apple", seed=7, width=64, height=64, steps=2, guidance_scale=1.0)
@@ -97,9 +98,9 @@ def test_a_step_is_that_of_ddim(before, after, velocity):
 
 def test_a_key_is_hex_or_a_file(tmp_path):
     (tmp_path / "k").write_text("cd" * 16)
-    assert read_key(str(tmp_path / "k")) == bytes.fromhex("cd" * 16)
+    assert read_secret(str(tmp_path / "k")) == bytes.fromhex("cd" * 16)
     with pytest.raises(PluginError, match="32 hex digits"):
-        read_key("abc")
+        read_secret("abc")
 
 
 def test_the_backend_draws_from_marked_noise(tiny_model):
